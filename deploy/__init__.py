@@ -1,0 +1,1 @@
+"""How the system is run: the embedded engines, the command line, images, dashboards, benchmarks."""

@@ -1,0 +1,1 @@
+"""One package per department, and kpi that reads them all. They never import each other."""

@@ -1,0 +1,44 @@
+"""What kpi decides and tells: how the stages are cut and what the targets are."""
+
+from datetime import date
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.contracts.base import Code, Event
+
+
+class StageCut(BaseModel):
+    """One department's stage: which milestone it starts from, which it ends with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: Code
+    base: Code
+    goal: Code
+
+
+class StagesDefined(Event):
+    """The chain was cut anew: kpi says which milestones are base and goal of each department."""
+
+    type: ClassVar[str] = "kpi.stages_defined.v1"
+    about: ClassVar[str] = "definition"
+    definition_id: str
+    version: int
+    stages: tuple[StageCut, ...]
+
+
+class TargetsSet(Event):
+    """The targets of a period were set: kpi says them."""
+
+    type: ClassVar[str] = "kpi.targets_set.v1"
+    about: ClassVar[str] = "period"
+    period_id: str = Field(description="2026-04, 2026-Q2, 2026-H1 or FY2026")
+    from_date: date
+    to_date: date
+    stage: Code
+    segment: str | None = None
+    base: float | None = None
+    rate: float | None = None
+    goal: float | None = None
+    version: int

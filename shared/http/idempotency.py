@@ -1,0 +1,101 @@
+"""Idempotency-Key: the same key and body get the first 2xx answer again for 24 hours, decided by one row.
+
+The row is claimed in the act's own transaction, so a refused act leaves no trace and a concurrent twin waits for
+the first to end.
+"""
+
+import hashlib
+from datetime import timedelta
+
+import orjson
+from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Text, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared import clock
+from shared.database import sqlstate
+from shared.errors import Invalid, Refused
+from shared.messaging.outbox import plumbing
+
+KEEP = timedelta(hours=24)
+WAIT = "5s"
+LONGEST = 255
+KEPT_HEADERS = ("etag", "location", "content-type")
+
+idempotency_key = Table(
+    "idempotency_key",
+    plumbing,
+    Column("scope", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("body_hash", LargeBinary, nullable=False),
+    Column("status", Integer),
+    Column("headers", JSONB),
+    Column("body", LargeBinary),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
+)
+
+_CLAIM = text("""
+INSERT INTO idempotency_key (scope, key, body_hash) VALUES (:scope, :key, :hash)
+ON CONFLICT (scope, key) DO UPDATE SET body_hash = excluded.body_hash, status = NULL, created_at = now()
+WHERE idempotency_key.created_at < :expired RETURNING 1
+""")
+_STORED = text("SELECT body_hash, status, headers, body FROM idempotency_key WHERE scope = :scope AND key = :key")
+_REMEMBER = text("""
+UPDATE idempotency_key SET status = :status, headers = CAST(:headers AS jsonb), body = :body
+WHERE scope = :scope AND key = :key
+""")
+_FORGET = text("DELETE FROM idempotency_key WHERE created_at < :expired")
+
+
+class Claim:
+    """One request's hold on its key; without a key nothing is held and nothing remembered."""
+
+    def __init__(self, request: Request, subject: str, body: bytes) -> None:
+        self.key = request.headers.get("idempotency-key")
+        self._scope = f"{subject} {request.method} {request.url.path}"
+        self._hash = hashlib.sha256(request.url.query.encode() + b"\n" + body).digest()
+        if self.key is not None and (not 0 < len(self.key) <= LONGEST or not self.key.isprintable()):
+            raise Invalid("Idempotency-Key", f"1 to {LONGEST} printable characters")
+
+    async def take(self, session: AsyncSession) -> Response | None:
+        """The remembered answer of an earlier twin, or None: go on. Raises Refused `in_flight`, Invalid."""
+        if self.key is None:
+            return None
+        place = {"scope": self._scope, "key": self.key}
+        try:
+            await session.execute(text(f"SET LOCAL lock_timeout = '{WAIT}'"))
+            expired = clock.utc_now() - KEEP
+            mine = await session.scalar(_CLAIM, {**place, "hash": self._hash, "expired": expired})
+            await session.execute(text("SET LOCAL lock_timeout = DEFAULT"))
+        except Exception as error:
+            if sqlstate(error) == "55P03":
+                raise Refused("The first request with this key is still running", rule="in_flight") from error
+            raise
+        if mine:
+            return None
+        stored = (await session.execute(_STORED, place)).one()
+        if stored.body_hash != self._hash:
+            raise Invalid("Idempotency-Key", "this key was used with another body", rule="idempotency_key_reused")
+        headers = {**(stored.headers or {}), "Idempotency-Replayed": "true"}
+        return Response(stored.body, stored.status, headers)
+
+    async def remember(self, session: AsyncSession, response: Response) -> None:
+        if self.key is None:
+            return
+        headers = {name: value for name, value in response.headers.items() if name in KEPT_HEADERS}
+        await session.execute(
+            _REMEMBER,
+            {
+                "scope": self._scope,
+                "key": self.key,
+                "status": response.status_code,
+                "headers": orjson.dumps(headers).decode(),
+                "body": bytes(response.body),
+            },
+        )
+
+
+async def forget_expired(session: AsyncSession) -> None:
+    await session.execute(_FORGET, {"expired": clock.utc_now() - KEEP})

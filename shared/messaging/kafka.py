@@ -1,0 +1,212 @@
+"""The Kafka room: the only place that knows aiokafka, with a guard for each of its measured traps.
+
+A1  one refused or failed batch leaves the idempotent producer's numbers wrong: any error ends the producer.
+A2  sequence numbers wrap after 2^31 records of a partition: a producer is renewed by age and by count.
+A3  cancelling a send does not un-send it, and stop() can hang while the broker is away: stopping is bounded.
+A7  a rebalance asks every assignor in turn: exactly one is configured.
+A9  one batch per partition and request: batches are large.
+A10 unsafe defaults (latest, auto-commit, slow metadata): none is left to the default.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
+from aiokafka.partitioner import murmur2
+
+from shared.contracts.envelope import CONTENT_TYPE
+
+PARTITIONS = 12
+BATCH_BYTES = 786_432
+RENEW_AFTER_SECONDS = 24 * 3600
+RENEW_AFTER_RECORDS = 1_000_000_000
+SEND_TIMEOUT = 15.0
+
+__all__ = [
+    "PARTITIONS",
+    "AIOKafkaConsumer",
+    "ConsumerRecord",
+    "KafkaError",
+    "MessageSizeTooLargeError",
+    "Outgoing",
+    "Sender",
+    "TopicPartition",
+    "ensure_topics",
+    "make_consumer",
+    "make_reader",
+    "partition_of",
+]
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(key: str) -> int:
+    """Java's partition of a key. Cached: aiokafka's murmur2 is pure Python and takes 8 µs."""
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % PARTITIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record on its way; `id` is its outbox row."""
+
+    id: int
+    topic: str
+    key: str | None
+    type: str
+    traceparent: str | None
+    value: bytes
+
+    @property
+    def partition(self) -> int:
+        return partition_of(self.key) if self.key is not None else 0
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        trace = [("traceparent", self.traceparent.encode())] if self.traceparent else []
+        return [("content-type", CONTENT_TYPE), ("ce_type", self.type.encode()), *trace]
+
+
+class Sender:
+    """An idempotent producer that is thrown away after any error. One at a time per service: the relay's."""
+
+    def __init__(self, servers: str, client: str) -> None:
+        self._servers = servers
+        self._client = client
+        self._producer: AIOKafkaProducer | None = None
+        self._born = 0.0
+        self._sent = 0
+
+    async def send(self, rows: Sequence[Outgoing]) -> dict[tuple[str, int], int]:
+        """Send rows in their order; returns the next offset of each (topic, partition) written to.
+
+        Raises whatever went wrong: nothing may then be taken as unsent, and the producer is gone.
+        """
+        try:
+            producer = await self._ready()
+            async with asyncio.timeout(SEND_TIMEOUT):
+                results = await asyncio.gather(*await self._enqueue(producer, rows))
+        except BaseException:
+            await self.close()
+            raise
+        self._sent += len(rows)
+        ends: dict[tuple[str, int], int] = {}
+        for metadata, count in results:
+            place = metadata.topic, metadata.partition
+            ends[place] = max(ends.get(place, 0), metadata.offset + count)
+        return ends
+
+    async def _enqueue(
+        self, producer: AIOKafkaProducer, rows: Sequence[Outgoing]
+    ) -> list[Coroutine[Any, Any, tuple[Any, int]]]:
+        groups: dict[tuple[str, int], list[Outgoing]] = {}
+        for row in rows:
+            groups.setdefault((row.topic, row.partition), []).append(row)
+        futures = []
+        now = int(time.time() * 1000)  # the broker refuses stamps of the future, so never the event's own time
+        for (topic, partition), found in groups.items():
+            batch, count = producer.create_batch(), 0
+            for row in found:
+                key = row.key.encode() if row.key is not None else None
+                if batch.append(key=key, value=row.value, timestamp=now, headers=row.headers) is None:
+                    if not count:
+                        raise MessageSizeTooLargeError(f"{row.type} has {len(row.value)} bytes")
+                    futures.append(_counted(await producer.send_batch(batch, topic, partition=partition), count))
+                    batch, count = producer.create_batch(), 0
+                    batch.append(key=key, value=row.value, timestamp=now, headers=row.headers)
+                count += 1
+            futures.append(_counted(await producer.send_batch(batch, topic, partition=partition), count))
+        return futures
+
+    async def _ready(self) -> AIOKafkaProducer:
+        old = time.monotonic() - self._born > RENEW_AFTER_SECONDS or self._sent > RENEW_AFTER_RECORDS
+        if self._producer and old:
+            await self.close()
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._servers,
+                client_id=self._client,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+                max_batch_size=BATCH_BYTES,
+                max_request_size=1_048_576,
+                request_timeout_ms=10_000,
+                retry_backoff_ms=50,
+                metadata_max_age_ms=30_000,
+            )
+            self._producer, self._born, self._sent = producer, time.monotonic(), 0
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await producer.start()
+        return self._producer
+
+    async def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            await asyncio.wait_for(asyncio.shield(producer.stop()), 5)
+        except (TimeoutError, KafkaError, OSError):
+            return  # the broker is away: what was accepted may still land, and consumers drop the duplicate
+
+
+async def _counted(future: "asyncio.Future[Any]", count: int) -> tuple[Any, int]:
+    return await future, count
+
+
+async def ensure_topics(servers: str, topics: Sequence[str], replication: int = 1) -> None:
+    """Create what is missing: 12 partitions, kept for ever. An existing topic is left as it is."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=10_000)
+    await admin.start()
+    try:
+        missing = set(topics) - set(await admin.list_topics())
+        config = {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": "1048588"}
+        new = [
+            NewTopic(name, PARTITIONS, replication, topic_configs=config)  # type: ignore[call-arg, unused-ignore]
+            for name in sorted(missing)
+        ]
+        if new:
+            try:
+                await admin.create_topics(new)
+            except TopicAlreadyExistsError:
+                return  # another service was faster
+    finally:
+        await admin.close()
+
+
+def make_consumer(servers: str, group: str, client: str) -> AIOKafkaConsumer:
+    """A member of `group`. Subscribe before starting it: until then `assignment()` is a new object each time."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=servers,
+        group_id=group,
+        client_id=client,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        partition_assignment_strategy=(RangePartitionAssignor,),
+        session_timeout_ms=3_000,
+        heartbeat_interval_ms=500,
+        rebalance_timeout_ms=10_000,
+        request_timeout_ms=30_000,
+        max_poll_interval_ms=60_000,
+        fetch_max_wait_ms=250,
+        fetch_min_bytes=1,
+        max_partition_fetch_bytes=1 << 20,
+        metadata_max_age_ms=30_000,
+    )
+
+
+def make_reader(servers: str, client: str) -> AIOKafkaConsumer:
+    """A consumer outside any group, for reading chosen partitions to a known end."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=servers,
+        client_id=client,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+        metadata_max_age_ms=30_000,
+    )

@@ -1,0 +1,168 @@
+"""The outbox: events are rows of the act's own transaction until the relay has seen them into Kafka."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared import clock, tracing
+from shared.contracts.base import Event
+from shared.contracts.envelope import Meta, encode
+from shared.ids import new_id
+
+LARGEST_PAYLOAD = 262_144  # far below the broker's limit of 1 MiB: a refused record costs its neighbours a resend
+
+plumbing = MetaData()
+"""The tables every service has for its messages, beside its own."""
+
+outbox = Table(
+    "outbox",
+    plumbing,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("event_id", Uuid, nullable=False),
+    Column("stream", Text),  # no stream and no sequence: a dead letter, in no order
+    Column("sequence", BigInteger),
+    Column("topic", Text, nullable=False),
+    Column("key", Text),
+    Column("type", Text, nullable=False),
+    Column("traceparent", Text),
+    Column("payload", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    UniqueConstraint("stream", "sequence", name="uq_outbox_stream_sequence"),
+    CheckConstraint(f"stream IS NULL OR octet_length(payload) <= {LARGEST_PAYLOAD}", name="ck_outbox_payload"),
+    postgresql_with={
+        "fillfactor": 70,
+        "autovacuum_vacuum_scale_factor": 0,
+        "autovacuum_vacuum_threshold": 2000,
+        "autovacuum_vacuum_cost_delay": 0,
+    },
+)
+outbox_stream = Table(
+    "outbox_stream",
+    plumbing,
+    Column("stream", Text, primary_key=True),
+    Column("last_sequence", BigInteger, nullable=False),
+    postgresql_with={"fillfactor": 60},
+)
+outbox_dead = Table(
+    "outbox_dead",
+    plumbing,
+    Column("event_id", Uuid, primary_key=True),
+    Column("stream", Text),
+    Column("sequence", BigInteger),
+    Column("topic", Text, nullable=False),
+    Column("key", Text),
+    Column("type", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("voided_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+)
+relay_offset = Table(
+    "relay_offset",
+    plumbing,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next_offset", BigInteger, nullable=False),
+)
+
+# Numbers are taken in the order of the stream's name, so that two acts touching the same streams cannot deadlock;
+# the identity is drawn after the stream's row is locked, so that `ORDER BY id` is the order within a stream.
+_FLUSH = text("""
+WITH given AS (
+    SELECT stream, count(*) AS n FROM unnest(CAST(:streams AS text[])) AS stream GROUP BY stream ORDER BY stream
+), taken AS (
+    INSERT INTO outbox_stream AS s (stream, last_sequence) SELECT stream, n FROM given ORDER BY stream
+    ON CONFLICT (stream) DO UPDATE SET last_sequence = s.last_sequence + excluded.last_sequence
+    RETURNING stream, last_sequence
+), numbered AS (
+    SELECT e.*, row_number() OVER (PARTITION BY e.stream ORDER BY e.place) AS position
+    FROM unnest(CAST(:streams AS text[]), CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:payloads AS bytea[]))
+         WITH ORDINALITY AS e(stream, event_id, type, payload, place)
+)
+INSERT INTO outbox (event_id, stream, sequence, topic, key, type, traceparent, payload)
+SELECT e.event_id, e.stream, t.last_sequence - g.n + e.position, :topic, e.stream, e.type, :traceparent, e.payload
+FROM numbered e JOIN taken t USING (stream) JOIN given g USING (stream) ORDER BY e.place
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    event_id: UUID
+    type: str
+    payload: bytes
+    key: str
+
+
+class Outbox:
+    """Collects the events of one act; `flush` numbers and stores them in one statement just before the commit."""
+
+    def __init__(self, source: str, topic: str) -> None:
+        self._source = source
+        self._topic = topic
+        self._letters: list[_Letter] = []
+        self._dead: list[tuple[str, bytes]] = []
+        self.written = 0
+
+    def add(self, event: Event, *, key: str, at: datetime, cause: Meta | None = None) -> None:
+        event_id = new_id()
+        meta = Meta(
+            id=str(event_id),
+            source=self._source,
+            type=event.type,
+            time=at,
+            recorded=clock.utc_now(),
+            key=key,
+            sequence=0,
+            correlation=(cause.correlation or cause.id) if cause else None,
+            causation=cause.id if cause else None,
+        )
+        self._letters.append(_Letter(event_id, event.type, encode(event, meta), key))
+
+    def add_dead_letter(self, topic: str, payload: bytes) -> None:
+        """What cannot be decoded has no stream and no order; it only must not vanish."""
+        self._dead.append((topic, payload))
+
+    def discard(self, keep: int) -> None:
+        """Forget what was added after the first `keep` events: the savepoint they belonged to was rolled back."""
+        del self._letters[keep:]
+
+    def __len__(self) -> int:
+        return len(self._letters)
+
+    async def flush(self, connection: AsyncConnection) -> None:
+        letters, dead = self._letters, self._dead
+        self._letters, self._dead = [], []
+        self.written += len(letters) + len(dead)
+        if letters:
+            await connection.execute(
+                _FLUSH,
+                {
+                    "streams": [letter.key for letter in letters],
+                    "ids": [letter.event_id for letter in letters],
+                    "types": [letter.type for letter in letters],
+                    "payloads": [letter.payload for letter in letters],
+                    "topic": self._topic,
+                    "traceparent": tracing.current.get(),
+                },
+            )
+        for topic, payload in dead:
+            row = {"event_id": new_id(), "topic": topic, "type": "dead_letter", "payload": payload}
+            await connection.execute(outbox.insert().values(row))

@@ -1,0 +1,213 @@
+"""The relay: outbox rows into Kafka, in order, deleted only once acknowledged. Nothing else sends.
+
+One relay per service holds a session advisory lock. Losing the lock while sends are on their way can repeat events;
+consumers drop repeats by sequence, so safety is not in the lock.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+import structlog
+
+from shared import instruments
+from shared.contracts.envelope import decode, with_sequence
+from shared.database import Database, transient
+from shared.messaging.kafka import PARTITIONS, KafkaError, Outgoing, Sender, TopicPartition, make_reader
+
+log = structlog.get_logger()
+
+LOCK = 0x7E_0DE1_0B0C  # any constant of our own: "one relay per database"
+CHANNEL = "outbox"
+POLL_SECONDS = 0.1
+PACE_SECONDS = 0.004  # after a short batch: an eager relay takes the cores in tiny batches
+LIVE_ROWS, FULL_ROWS = 500, 2000
+ATTEMPTS = 5
+
+_READ = "SELECT id, stream, sequence, topic, key, type, traceparent, payload FROM outbox ORDER BY id LIMIT $1"
+_SETTLE = """
+WITH gone AS (DELETE FROM outbox WHERE id = ANY($1::bigint[]))
+INSERT INTO relay_offset AS r (topic, partition, next_offset)
+SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[])
+ON CONFLICT (topic, partition) DO UPDATE SET next_offset = greatest(r.next_offset, excluded.next_offset)
+"""
+_FAILED = "UPDATE outbox SET attempts = attempts + 1 WHERE id = $1 RETURNING attempts"
+_VOID = """
+WITH dead AS (
+    INSERT INTO outbox_dead (event_id, stream, sequence, topic, key, type, payload, error)
+    SELECT event_id, stream, sequence, topic, key, type, payload, $2 FROM outbox WHERE id = $1
+    ON CONFLICT DO NOTHING
+)
+UPDATE outbox SET type = $3, payload = $4, attempts = 0 WHERE id = $1
+"""
+
+
+class Relay:
+    """Runs until cancelled. `wake` may be called from anywhere in this process after a commit."""
+
+    def __init__(self, database: Database, servers: str, publisher: str) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._servers = servers
+        self._sender = Sender(servers, f"themodel-{publisher}-relay")
+        self._hint = asyncio.Event()
+        self.leading = False
+        self.moved_at = 0.0
+
+    def wake(self) -> None:
+        self._hint.set()
+
+    async def run(self) -> None:
+        """Lead when the lock can be had, follow otherwise; an engine that is away is waited for."""
+        failures = 0
+        while True:
+            try:
+                await self._lead()
+                failures = 0
+            except (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError) and not transient(error):
+                    raise
+                failures += 1
+                instruments.relay_rebuilds.inc()
+                log.warning("relay waits", error=f"{type(error).__name__}: {error}"[:200], failures=failures)
+                await asyncio.sleep(min(0.05 * 2 ** min(failures, 7), 5.0))
+            finally:
+                self.leading = False
+                await self._sender.close()
+
+    async def _lead(self) -> None:
+        connection = await self._database.direct()
+        try:
+            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+                self.moved_at = time.monotonic()  # another relay leads: that is progress too
+                await asyncio.sleep(1)
+            await connection.add_listener(CHANNEL, lambda *_: self._hint.set())
+            await self._catch_up(connection)
+            self.leading = True
+            await self._drain(connection)
+        finally:
+            connection.terminate()
+
+    async def _drain(self, connection: asyncpg.Connection) -> None:
+        while True:
+            rows = await connection.fetch(_READ, FULL_ROWS if self._hint.is_set() else LIVE_ROWS)
+            self._hint.clear()
+            self.moved_at = time.monotonic()
+            if rows:
+                await self._publish(connection, rows)
+            if len(rows) >= LIVE_ROWS:
+                continue
+            await asyncio.sleep(PACE_SECONDS)
+            try:
+                await asyncio.wait_for(self._hint.wait(), POLL_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def _publish(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
+        outgoing = [_outgoing(row) for row in rows]
+        try:
+            ends = await self._sender.send(outgoing)
+        except KafkaError as error:
+            if getattr(error, "retriable", False) or not _names_a_record(error):
+                raise
+            await self._one_by_one(connection, outgoing)
+            return
+        await _settle(connection, [row.id for row in outgoing], ends)
+
+    async def _one_by_one(self, connection: asyncpg.Connection, outgoing: Sequence[Outgoing]) -> None:
+        """One record is refused: send its neighbours, and void the culprit after a few tries, keeping its number."""
+        for row in outgoing:
+            try:
+                ends = await self._sender.send([row])
+            except KafkaError as error:
+                if not _names_a_record(error):
+                    raise
+                if await connection.fetchval(_FAILED, row.id) >= ATTEMPTS:
+                    await self._void(connection, row, error)
+                return  # what follows may be of the same stream: start again from the outbox
+            await _settle(connection, [row.id], ends)
+
+    async def _void(self, connection: asyncpg.Connection, row: Outgoing, error: KafkaError) -> None:
+        kind = f"{self._publisher}.voided.v1"
+        envelope = orjson.loads(row.value)
+        envelope.pop("sequence", None)
+        envelope.update(type=kind, data={"type": row.type, "reason": type(error).__name__})
+        log.error("event voided", type=row.type, key=row.key, error=str(error)[:200])
+        instruments.voided.inc()
+        await connection.execute(_VOID, row.id, str(error)[:500], kind, orjson.dumps(envelope))
+
+    async def _catch_up(self, connection: asyncpg.Connection) -> None:
+        """Read our own topic from the last acknowledged offset to its end: what is there already is not sent again,
+        and the streams' counters continue after the last number ever published, even in a restored database."""
+        topic = self._database.topic
+        known = {
+            row["partition"]: row["next_offset"]
+            for row in await connection.fetch("SELECT * FROM relay_offset WHERE topic = $1", topic)
+        }
+        reader = make_reader(self._servers, f"themodel-{self._publisher}-catch-up")
+        await reader.start()
+        try:
+            found, ends = await _published_since(reader, topic, known)
+        finally:
+            await reader.stop()
+        if not found:
+            return
+        async with connection.transaction():
+            await connection.execute("DELETE FROM outbox WHERE event_id = ANY($1::uuid[])", [f["id"] for f in found])
+            await connection.execute(
+                "INSERT INTO outbox_stream AS s (stream, last_sequence) "
+                "SELECT stream, max(n) FROM unnest($1::text[], $2::bigint[]) AS x(stream, n) GROUP BY stream "
+                "ORDER BY stream ON CONFLICT (stream) DO UPDATE "
+                "SET last_sequence = greatest(s.last_sequence, excluded.last_sequence)",
+                [f["key"] for f in found],
+                [f["sequence"] for f in found],
+            )
+            await _settle(connection, [], {(topic, p): end for p, end in ends.items()})
+        log.info("relay caught up with its own topic", events=len(found))
+
+
+def _outgoing(row: asyncpg.Record) -> Outgoing:
+    payload = row["payload"] if row["stream"] is None else with_sequence(row["payload"], row["sequence"])
+    return Outgoing(row["id"], row["topic"], row["key"], row["type"], row["traceparent"], payload)
+
+
+def _names_a_record(error: KafkaError) -> bool:
+    """Refusals that a retry of the same bytes will meet again."""
+    return type(error).__name__ in {"MessageSizeTooLargeError", "RecordTooLargeError", "InvalidRecordError"}
+
+
+async def _settle(connection: asyncpg.Connection, ids: Sequence[int], ends: dict[tuple[str, int], int]) -> None:
+    places = sorted(ends)
+    await connection.execute(_SETTLE, ids, [t for t, _ in places], [p for _, p in places], [ends[p] for p in places])
+    instruments.relayed.inc(len(ids))
+
+
+async def _published_since(
+    reader: Any, topic: str, known: dict[int, int]
+) -> tuple[list[dict[str, Any]], dict[int, int]]:
+    partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    reader.assign(partitions)
+    ends = await reader.end_offsets(partitions)
+    starts = await reader.beginning_offsets(partitions)
+    for place in partitions:
+        reader.seek(place, max(known.get(place.partition, 0), starts[place]))
+    found: list[dict[str, Any]] = []
+    while [place for place in partitions if await reader.position(place) < ends[place]]:
+        for records in (await reader.getmany(timeout_ms=200, max_records=5000)).values():
+            found += [event for event in map(_ours, records) if event]
+    return found, {place.partition: ends[place] for place in partitions}
+
+
+def _ours(record: Any) -> dict[str, Any] | None:
+    """Id, key and sequence of an event we told ourselves; loaded history and foreign bytes are not ours."""
+    try:
+        meta, _ = decode(record.value, record.headers)
+        if meta.source != f"/{meta.publisher}" or not meta.type.startswith(f"{meta.publisher}."):
+            return None
+        return {"id": UUID(meta.id), "key": meta.key, "sequence": meta.sequence}
+    except ValueError:
+        return None

@@ -1,0 +1,67 @@
+"""What a service is made of, said once in its `app.py`, and what it holds while it runs."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import MetaData
+
+from shared.auth import Keys
+from shared.database import Database, Transaction
+from shared.messaging.consumer import Store
+from shared.messaging.inbox import Handlers
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """Work found by rule: `act` runs every `seconds` in one worker at a time, each time in a transaction of its own.
+
+    It returns how many things it did; as long as that is `more_than` it runs again at once.
+    """
+
+    name: str
+    seconds: float
+    act: Callable[[Transaction, datetime], Awaitable[int]]
+    more_than: int = 10**9
+
+
+@dataclass
+class Health:
+    """What moves; `/readyz` judges by it. Instants of the loop's clock in seconds, 0 = not yet."""
+
+    works: bool = False  # this process has the worker's tasks
+    relay_at: float = 0.0
+    consumer_at: float = 0.0
+    draining: bool = False
+
+
+@dataclass
+class Runtime:
+    """The process's own: made at its start, passed to whoever needs it."""
+
+    settings: Settings
+    database: Database
+    keys: Keys
+    health: Health = field(default_factory=Health)
+    store: Store | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """`listens` are the publishers whose topics it reads; `make_store` replaces the department's inbox (kpi)."""
+
+    name: str
+    title: str
+    description: str
+    folder: Path
+    metadata: MetaData
+    routers: Sequence[APIRouter]
+    handlers: Handlers = field(default_factory=dict)
+    listens: Sequence[str] = ()
+    periodic: Sequence[Periodic] = ()
+    tasks: Sequence[Callable[[Runtime], Awaitable[None]]] = ()
+    make_store: Callable[[Runtime, Mapping[str, str]], Store] | None = None
+    on_app: Callable[[FastAPI, Runtime], None] = lambda app, runtime: None

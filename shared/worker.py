@@ -1,0 +1,121 @@
+"""The worker of a service: relay, consumer, periodic rules, together in one task group.
+
+An engine that is away is expected and waited for inside each of them. Anything else rebuilds the group once;
+again within 60 s it ends the process, and the supervisor starts it anew.
+"""
+
+import asyncio
+import functools
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from sqlalchemy import func, select, text
+
+from shared import clock, instruments
+from shared.database import transient
+from shared.http.idempotency import forget_expired
+from shared.messaging.consumer import consume
+from shared.messaging.inbox import Inbox
+from shared.messaging.kafka import KafkaError, ensure_topics
+from shared.messaging.outbox import outbox
+from shared.messaging.parking import parked_event
+from shared.messaging.relay import Relay
+from shared.service import Periodic, Runtime, Service
+
+log = structlog.get_logger()
+
+AGAIN_WITHIN = 60.0
+EXIT_CODE = 70
+REDRIVE_SECONDS = 30.0
+
+
+async def run_worker(service: Service, runtime: Runtime, relay: Relay) -> None:
+    """Runs until cancelled. Raises when the group failed twice within a minute."""
+    failed = -AGAIN_WITHIN
+    while True:
+        try:
+            await _group(service, runtime, relay)
+        except* Exception as group:
+            log.error("worker failed", error=repr(group.exceptions)[:1000], exc_info=group)
+            if time.monotonic() - failed < AGAIN_WITHIN:
+                raise
+            failed = time.monotonic()
+        await asyncio.sleep(1)
+
+
+async def _group(service: Service, runtime: Runtime, relay: Relay) -> None:
+    settings, runtime.health.works = runtime.settings, True
+    publishers = {settings.topic(name): name for name in service.listens}
+    await _topics(runtime, [settings.topic(), settings.dead_letter_topic, *publishers])
+    async with asyncio.TaskGroup() as group:
+        group.create_task(relay.run(), name="relay")
+        if publishers:
+            inbox = Inbox(runtime.database, service.handlers, publishers, settings.dead_letter_topic)
+            store = service.make_store(runtime, publishers) if service.make_store else inbox
+            name = f"{settings.topic_prefix}.{service.name}"
+            alive = functools.partial(setattr, runtime.health, "consumer_at")
+            consumer = consume(settings.kafka, name, list(publishers), store, lambda: alive(time.monotonic()))
+            group.create_task(consumer, name="consumer")
+            if store is inbox:
+                group.create_task(every(REDRIVE_SECONDS, inbox.redrive), name="redrive")
+        for rule in service.periodic:
+            group.create_task(every(rule.seconds, functools.partial(_by_rule, runtime, rule)), name=rule.name)
+        for task in service.tasks:
+            group.create_task(_forever(task, runtime))
+        group.create_task(every(1.0, lambda: _observe(runtime, relay)), name="observe")
+        group.create_task(every(3600.0, lambda: _forget(runtime)), name="forget")
+
+
+async def _forever(task: Callable[[Runtime], Awaitable[None]], runtime: Runtime) -> None:
+    await task(runtime)
+
+
+async def _topics(runtime: Runtime, names: list[str]) -> None:
+    while True:
+        try:
+            await ensure_topics(runtime.settings.kafka, names, runtime.settings.replication_factor)
+            return
+        except (KafkaError, OSError) as error:
+            log.warning("topics wait for the broker", error=str(error)[:200])
+            await asyncio.sleep(1)
+
+
+async def every(seconds: float, act: Callable[[], Awaitable[object]]) -> None:
+    """Run `act` again and again; a database that is away only delays it."""
+    while True:
+        try:
+            await act()
+        except Exception as error:
+            if not transient(error):
+                raise
+            log.warning("rule waits", error=f"{type(error).__name__}: {error}"[:200])
+        await asyncio.sleep(seconds)
+
+
+async def _by_rule(runtime: Runtime, rule: Periodic) -> None:
+    while True:
+        async with runtime.database.transaction() as tx:
+            lock = text("SELECT pg_try_advisory_xact_lock(hashtext(:name))")
+            if not await tx.session.scalar(lock, {"name": f"rule {rule.name}"}):
+                return
+            done = await rule.act(tx, clock.utc_now())
+        if done < rule.more_than:
+            return
+
+
+async def _observe(runtime: Runtime, relay: Relay) -> None:
+    async with runtime.database.reading() as session:
+        count, oldest = (await session.execute(select(func.count(), func.min(outbox.c.created_at)))).one()
+        waiting = select(func.count(), func.count(func.distinct(parked_event.c.stream)))
+        events, streams = (await session.execute(waiting)).one()
+    runtime.health.relay_at = relay.moved_at
+    instruments.outbox_rows.set(count)
+    instruments.outbox_age.set((clock.utc_now() - oldest).total_seconds() if oldest else 0)
+    instruments.parked.set(events)
+    instruments.parked_streams.set(streams)
+
+
+async def _forget(runtime: Runtime) -> None:
+    async with runtime.database.transaction() as tx:
+        await forget_expired(tx.session)

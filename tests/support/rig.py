@@ -1,0 +1,206 @@
+"""A service on its own migrated database, spoken to through its real HTTP application.
+
+Events come in through the service's real inbox, as records the test makes; what it announces is read from its outbox.
+Kafka itself is not in the way: those tests that are about Kafka use it.
+"""
+
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from shared import clock
+from shared.auth import Keys
+from shared.contracts import Event
+from shared.contracts.envelope import Meta, encode, with_sequence
+from shared.database import Database
+from shared.http.app import create_app
+from shared.ids import new_id
+from shared.messaging.inbox import Inbox
+from shared.messaging.kafka import partition_of
+from shared.migrate import upgrade
+from shared.service import Runtime, Service
+from shared.settings import Settings
+from tests.support.engines import Engines
+
+
+@lru_cache(maxsize=1)
+def keys() -> Keys:
+    """One key pair for the whole test run."""
+    return Keys.load_or_create(Path(tempfile.mkdtemp(prefix="themodel-keys-")))
+
+
+def token(*roles: str, user: str = "tester") -> str:
+    return keys().issue(user, roles)
+
+
+@dataclass(frozen=True)
+class Told:
+    """One event of the outbox, in the order the relay would send it."""
+
+    type: str
+    key: str
+    sequence: int
+    time: datetime
+    data: dict[str, Any]
+    envelope: dict[str, Any]
+
+
+@dataclass
+class Rig:
+    """`service` at work. `offsets` and `numbers` are what a broker and the publishers would count."""
+
+    service: Service
+    runtime: Runtime
+    app: FastAPI
+    engines: Engines
+    offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def database(self) -> Database:
+        return self.runtime.database
+
+    def client(self, *roles: str, user: str = "tester") -> httpx.AsyncClient:
+        """A client signed in with these roles; without any it is not signed in."""
+        headers = {"Authorization": f"Bearer {token(*roles, user=user)}"} if roles else {}
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        client = httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)
+        self.clients.append(client)
+        return client
+
+    def record(
+        self,
+        event: Event,
+        key: object,
+        *,
+        at: datetime | None = None,
+        source: str | None = None,
+        sequence: int | None = None,
+        replay_only: bool = False,
+        recorded: datetime | None = None,
+        event_id: str | None = None,
+    ) -> ConsumerRecord:
+        """`event` as a Kafka record with the next number of its stream, unless `sequence` says otherwise."""
+        source = source or f"/{event.type.partition('.')[0]}"
+        stream = source, str(key)
+        number = sequence or self.numbers.get(stream, 0) + 1
+        self.numbers[stream] = max(number, self.numbers.get(stream, 0))
+        now = clock.utc_now()
+        meta = Meta(
+            id=event_id or str(new_id()),
+            source=source,
+            type=event.type,
+            time=at or now,
+            recorded=recorded or now,
+            key=str(key),
+            sequence=number,
+            replay_only=replay_only,
+        )
+        return self.raw(source, str(key), with_sequence(encode(event, meta), number))
+
+    def raw(self, source: str, key: str, value: bytes | None) -> ConsumerRecord:
+        """Any bytes as a record of the topic that `source` speaks on."""
+        topic = self.runtime.settings.topic(source.rsplit("/", 1)[-1])
+        place = TopicPartition(topic, partition_of(key))
+        offset = self.offsets.get(place, 0)
+        self.offsets[place] = offset + 1
+        return ConsumerRecord(topic, place.partition, offset, 0, 0, key.encode(), value, None, 0, 0, ())
+
+    async def deliver(self, event: Event, key: object, **more: Any) -> None:
+        """Hand one event to the service, as its consumer would."""
+        await self.hand_over([self.record(event, key, **more)])
+
+    async def hand_over(self, records: list[ConsumerRecord]) -> None:
+        """One batch, as the consumer loop reads it. Records must be in the order of their offsets."""
+        batch: dict[TopicPartition, list[ConsumerRecord]] = {}
+        for record in records:
+            batch.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+        store = self.store
+        await store.load(list(batch))
+        await store.apply({p: (found[0].offset, found[-1].offset + 1) for p, found in batch.items()}, batch)
+
+    @property
+    def store(self) -> Any:
+        if self.runtime.store is None:
+            settings = self.runtime.settings
+            publishers = {settings.topic(name): name for name in self.service.listens}
+            make = self.service.make_store
+            inbox = Inbox(self.database, self.service.handlers, publishers, settings.dead_letter_topic)
+            self.runtime.store = make(self.runtime, publishers) if make else inbox
+        return self.runtime.store
+
+    async def told(self, kind: str | None = None) -> list[Told]:
+        """Everything announced so far, or only events of type `kind`."""
+        async with self.database.reading() as session:
+            query = "SELECT type, key, sequence, payload FROM outbox WHERE stream IS NOT NULL ORDER BY id"
+            rows = (await session.execute(text(query))).all()
+        found = []
+        for row in rows:
+            envelope = orjson.loads(row.payload)
+            time = datetime.fromisoformat(envelope["time"])
+            found.append(Told(row.type, row.key, row.sequence, time, envelope["data"], envelope))
+        return [event for event in found if kind in (None, event.type)]
+
+    async def forget_told(self) -> None:
+        """As if the relay had sent everything."""
+        async with self.database.transaction() as tx:
+            await tx.session.execute(text("DELETE FROM outbox"))
+
+    async def run_rule(self, name: str, now: datetime | None = None) -> int:
+        """Let one of the service's periodic rules run once, at `now`."""
+        rule = next(rule for rule in self.service.periodic if rule.name == name)
+        async with self.database.transaction() as tx:
+            return await rule.act(tx, now or clock.utc_now())
+
+    async def close(self) -> None:
+        for client in self.clients:
+            await client.aclose()
+        await self.database.close()
+        self.engines.drop_database(self.database.url)
+
+
+def _copy(engines: Engines, name: str, template: str) -> str:
+    """A fresh database like the template, whose tables belong to the fresh role."""
+    url = engines.create_database(name, template=template)
+    database = url.rpartition("/")[2]
+    engines.sql(f"reassign owned by {template} to {database}", database)
+    return url
+
+
+MakeRig = Callable[[Service], Awaitable[Rig]]
+_templates: dict[str, str] = {}
+
+
+@pytest.fixture
+async def make_rig(engines: Engines) -> AsyncIterator[MakeRig]:
+    """Makes rigs, each on a fresh database; migrations run once per service and session."""
+    made: list[Rig] = []
+
+    async def make(service: Service) -> Rig:
+        if service.name not in _templates:
+            url = engines.create_database(f"template_{service.name}")
+            await upgrade(url, service.folder)
+            _templates[service.name] = url.rpartition("/")[2]
+        url = _copy(engines, service.name, _templates[service.name])
+        settings = Settings(service=service.name, kafka=engines.kafka)
+        database = Database(url, source=f"/{service.name}", topic=settings.topic(), pool_size=4)
+        runtime = Runtime(settings, database, keys())
+        rig = Rig(service, runtime, create_app(service, runtime), engines)
+        made.append(rig)
+        return rig
+
+    yield make
+    for rig in made:
+        await rig.close()
