@@ -7,7 +7,7 @@ UV := $(BIN)/uv
 DEMO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check format lock bench clean dashboards schemas
+.PHONY: help up test check format lock schemas bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ format: $(VENV)/.dev ## rewrite the code in the one format
 lock: $(UV) ## write the requirement files anew
 	@for f in requirements requirements-dev; do $(UV) pip compile --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o $$f.txt $$f.in; done
+
+schemas: $(VENV)/.product ## write the golden schemas of the events; refuses what would break a reader
+	@$(BIN)/python -m shared.contracts.evolution
 
 bench: $(VENV)/.product ## the benchmarks, as ratios in one run
 	@$(BIN)/python -m deploy.bench
