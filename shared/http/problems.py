@@ -47,9 +47,10 @@ def as_problem(error: BaseException) -> Problem | None:
         return error
     state = sqlstate(error)
     cause = cause_of(error)
-    if state == "23505":
+    if state[:2] == "23":
+        log.warning("a constraint refused", error=str(cause)[:300])
         name = getattr(cause, "constraint_name", "") or ""
-        return Refused("Another record already holds this value", rule="conflict", constraint=name)
+        return Refused("The record would contradict another one", rule="conflict", constraint=name)
     if state[:2] == "22" or (isinstance(cause, asyncpg.InterfaceError) and isinstance(cause, ValueError)):
         return Invalid("body", "a value is outside what can be stored")
     if isinstance(cause, UnicodeEncodeError):

@@ -44,7 +44,7 @@ class Note(Record, Base):
     name: Mapped[str]
     external_id: Mapped[str | None] = mapped_column(unique=True)
     amount: Mapped[int | None]
-    __mapper_args__: ClassVar[dict[str, object]] = {"version_id_col": Record.version}
+    __mapper_args__ = {"version_id_col": Record.version}  # noqa: RUF012  # SQLAlchemy declares it as an instance variable
 
 
 class NoteIn(Dated, Priced):
@@ -104,8 +104,8 @@ class Desk:
             return int(await session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
 
 
-@pytest.fixture
-async def desk(engines: Engines) -> AsyncIterator[Desk]:
+@pytest.fixture(scope="module")
+async def house(engines: Engines) -> AsyncIterator[Desk]:
     url = engines.create_database("door")
     database = Database(url, source="/marketing", topic="t", pool_size=4)
     async with database.engine.begin() as connection:
@@ -113,7 +113,8 @@ async def desk(engines: Engines) -> AsyncIterator[Desk]:
         await connection.run_sync(Base.metadata.create_all)
         await connection.execute(
             text(
-                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'late' USING errcode='23514'; END $$"
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE 'late' USING errcode = '23514'; END $$"
             )
         )
         await connection.execute(
@@ -130,6 +131,13 @@ async def desk(engines: Engines) -> AsyncIterator[Desk]:
         yield Desk(database, client)
     await database.close()
     engines.drop_database(url)
+
+
+@pytest.fixture
+async def desk(house: Desk) -> Desk:
+    async with house.database.transaction() as tx:
+        await tx.session.execute(text("TRUNCATE note, outbox, outbox_stream, idempotency_key"))
+    return house
 
 
 async def test_a_write_and_its_event_are_one(desk: Desk) -> None:

@@ -98,7 +98,7 @@ def running_engines(home: Path, environment: Mapping[str, str]) -> Iterator[Engi
     try:
         place = Home.locate(environment)
         deadline = time.monotonic() + _LONGEST_START
-        while not place.ready_mark.exists():
+        while not place.is_ready():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"The engines did not start:\n{log.read_text()}")
             time.sleep(0.02)

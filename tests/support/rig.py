@@ -5,7 +5,7 @@ Kafka itself is not in the way: those tests that are about Kafka use it.
 """
 
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -19,12 +19,13 @@ from aiokafka import ConsumerRecord, TopicPartition
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from shared import clock
+from shared import clock, instruments
 from shared.auth import Keys
 from shared.contracts import Event
 from shared.contracts.envelope import Meta, encode, with_sequence
 from shared.database import Database
 from shared.http.app import create_app
+from shared.http.bodies import Body
 from shared.ids import new_id
 from shared.messaging.inbox import Inbox
 from shared.messaging.kafka import partition_of
@@ -168,7 +169,6 @@ class Rig:
         for client in self.clients:
             await client.aclose()
         await self.database.close()
-        self.engines.drop_database(self.database.url)
 
 
 def _copy(engines: Engines, name: str, template: str) -> str:
@@ -181,21 +181,56 @@ def _copy(engines: Engines, name: str, template: str) -> str:
 
 MakeRig = Callable[[Service], Awaitable[Rig]]
 _templates: dict[str, str] = {}
+_clean: dict[str, list[str]] = {}
+
+# Everything but what the migrations seeded, which lies in the schema `seed`.
+_RESET = """
+SET session_replication_role = replica;
+DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        EXECUTE format('DELETE FROM public.%I', name);
+        IF EXISTS (SELECT FROM pg_tables WHERE schemaname = 'seed' AND tablename = name) THEN
+            EXECUTE format('INSERT INTO public.%I SELECT * FROM seed.%I', name, name);
+        END IF;
+    END LOOP;
+END $$;
+"""
+_SEED = """
+CREATE SCHEMA seed;
+DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('CREATE TABLE seed.%I AS TABLE public.%I', name, name);
+    END LOOP;
+END $$;
+"""
+
+
+async def _fresh(engines: Engines, service: Service) -> str:
+    """A migrated database with nothing but its seeds; cleaned ones are used again, since making one takes longer."""
+    if free := _clean.get(service.name):
+        return free.pop()
+    if service.name not in _templates:
+        url = engines.create_database(f"template_{service.name}")
+        await upgrade(url, service.folder)
+        _templates[service.name] = url.rpartition("/")[2]
+        engines.sql(_SEED, _templates[service.name])
+    return _copy(engines, service.name, _templates[service.name])
 
 
 @pytest.fixture
 async def make_rig(engines: Engines) -> AsyncIterator[MakeRig]:
-    """Makes rigs, each on a fresh database; migrations run once per service and session."""
+    """Makes rigs, each on a database of its own; migrations run once per service and session."""
     made: list[Rig] = []
 
     async def make(service: Service) -> Rig:
-        if service.name not in _templates:
-            url = engines.create_database(f"template_{service.name}")
-            await upgrade(url, service.folder)
-            _templates[service.name] = url.rpartition("/")[2]
-        url = _copy(engines, service.name, _templates[service.name])
+        url = await _fresh(engines, service)
         settings = Settings(service=service.name, kafka=engines.kafka)
         database = Database(url, source=f"/{service.name}", topic=settings.topic(), pool_size=4)
+        instruments.service, Body.default_currency = service.name, settings.currency
         runtime = Runtime(settings, database, keys())
         rig = Rig(service, runtime, create_app(service, runtime), engines)
         made.append(rig)
@@ -204,3 +239,16 @@ async def make_rig(engines: Engines) -> AsyncIterator[MakeRig]:
     yield make
     for rig in made:
         await rig.close()
+        engines.sql(_RESET, rig.database.url.rpartition("/")[2])
+        _clean.setdefault(rig.service.name, []).append(rig.database.url)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drop_databases(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Those that were kept for use again; the tests' own engines take theirs with them."""
+    yield
+    if not _templates:
+        return
+    engines: Engines = request.getfixturevalue("engines")
+    for url in [*(url for urls in _clean.values() for url in urls), *(f"/{name}" for name in _templates.values())]:
+        engines.drop_database(url)

@@ -1,0 +1,239 @@
+"""The embedded engines as `themodel up --only-engines` runs them: started, refused, killed, damaged, offline."""
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from deploy.local.accounts import ELSEWHERE
+from deploy.local.home import Home
+from deploy.local.jars import locked_jars, missing
+from deploy.local.kafka import Kafka
+from deploy.local.ports import SERVICES, free_ports
+from deploy.local.postgres import Postgres
+from tests.support.engines import SHARED_CACHE, Engines, engine_environment
+from tests.support.local import Up, wait_for
+from tests.support.maven import maven_repository
+
+DEAD_PROXY = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
+is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run an engine as somebody else")
+
+
+@pytest.fixture
+def home(engines: Engines) -> Iterator[Path]:
+    """An empty home that everyone may enter; the shared cache is full, since `engines` have run."""
+    folder = Path(tempfile.mkdtemp(prefix="themodel-home-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def environment(home: Path) -> dict[str, str]:
+    return environment_of(home)
+
+
+def environment_of(home: Path, cache: Path = SHARED_CACHE) -> dict[str, str]:
+    postgres, kafka, _ = free_ports(3)
+    return engine_environment(home, postgres, kafka, cache)
+
+
+def postgres_of(environment: dict[str, str]) -> Postgres:
+    return Postgres(Home.locate(environment), int(environment["THEMODEL_POSTGRES_PORT"]))
+
+
+async def write(environment: dict[str, str], events: int) -> None:
+    """A row in marketing's database and acknowledged events on a topic."""
+    connection = await asyncpg.connect(postgres_of(environment).url("marketing"))
+    await connection.execute("create table if not exists kept (n int); insert into kept values (1)")
+    await connection.close()
+    bootstrap = f"127.0.0.1:{environment['THEMODEL_KAFKA_PORT']}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic("kept", 3, 1)])
+    await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True) as producer:
+        for number in range(events):
+            await producer.send_and_wait("kept", str(number).encode(), key=str(number).encode())
+
+
+async def read(environment: dict[str, str], events: int) -> tuple[int, list[int]]:
+    """Rows, and the events in numeric order."""
+    connection = await asyncpg.connect(postgres_of(environment).url("marketing"))
+    rows = await connection.fetchval("select count(*) from kept")
+    await connection.close()
+    bootstrap = f"127.0.0.1:{environment['THEMODEL_KAFKA_PORT']}"
+    found: list[int] = []
+    async with AIOKafkaConsumer("kept", bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer:
+        for _ in range(50):
+            records = await consumer.getmany(timeout_ms=200)
+            found += [int(record.value) for batch in records.values() for record in batch]
+            if len(found) >= events:
+                break
+    return rows, sorted(found)
+
+
+async def test_cold_start_clean_stop_warm_start(environment: dict[str, str]) -> None:
+    with Up(environment) as up:
+        up.ready()
+        await write(environment, 20)
+        assert up.stop() < 10
+        assert up.survivors() == []
+        assert up.process.returncode == 0
+        assert "Stopped. Your data stays." in up.output()
+    with Up(environment) as up:
+        up.ready()
+        assert await read(environment, 20) == (1, list(range(20)))
+
+
+async def test_databases_are_apart_and_need_their_passwords(engines: Engines, environment: dict[str, str]) -> None:
+    with Up(environment) as up:
+        up.ready()
+        postgres = postgres_of(environment)
+        for service in SERVICES:
+            connection = await asyncpg.connect(postgres.url(service))
+            assert await connection.fetchval("show idle_in_transaction_session_timeout") == "1min"
+            await connection.close()
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await asyncpg.connect(postgres.url("kpi"), database="themodel_marketing")
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(postgres.url("kpi"), password="wrong")
+        for secret in (up.home.secrets).iterdir():
+            assert secret.stat().st_mode & 0o777 == 0o600
+
+
+async def test_nothing_acknowledged_is_lost_when_everything_is_killed(environment: dict[str, str]) -> None:
+    with Up(environment) as up:
+        up.ready()
+        await write(environment, 200)
+        up.kill_everything()
+    with Up(environment) as up:
+        up.ready()
+        assert await read(environment, 200) == (1, list(range(200)))
+
+
+def test_a_killed_supervisor_leaves_nothing_behind(environment: dict[str, str]) -> None:
+    with Up(environment) as up:
+        up.ready()
+        up.stop(signal.SIGKILL)
+        assert up.survivors() == []
+
+
+def test_killed_engines_are_started_again(environment: dict[str, str]) -> None:
+    with Up(environment) as up:
+        up.ready()
+        for name in ("postgres", "kafka"):
+            os.kill(up.record(name).pid, signal.SIGKILL)
+            wait_for(lambda name=name: up.record(name).restarts == 1 and up.record(name).ready, 30)  # type: ignore[misc]
+        assert up.stop() < 10
+        assert up.survivors() == []
+        assert "postgres ended with SIGKILL; again in 0.5 s" in up.output()
+
+
+def test_a_second_up_is_refused(environment: dict[str, str]) -> None:
+    with Up(environment) as first:
+        first.ready()
+        with Up({**environment, "THEMODEL_POSTGRES_PORT": "20001"}) as second:
+            assert second.process.wait(20) == 1
+            assert f"Already running here (process {first.process.pid}" in second.output()
+        assert first.record("postgres").process()
+
+
+def test_a_taken_port_is_named_with_its_owner_and_its_variable(environment: dict[str, str]) -> None:
+    port = int(environment["THEMODEL_KAFKA_PORT"]) + 1
+    with closing(socket.create_server(("127.0.0.1", port))), Up(environment) as up:
+        assert up.process.wait(20) == 1
+        said = up.output()
+    assert f"Port {port} for kafka_controller is taken by" in said
+    assert f"(process {os.getpid()})" in said
+    assert "THEMODEL_KAFKA_PORT" in said
+
+
+def test_with_a_full_cache_no_network_is_needed(environment: dict[str, str]) -> None:
+    with Up({**environment, **DEAD_PROXY}) as up:
+        up.ready()
+
+
+def test_without_cache_and_network_the_reason_is_said(home: Path) -> None:
+    with Up({**environment_of(home, home / "cache"), **DEAD_PROXY}) as up:
+        assert up.process.wait(60) == 1
+        said = up.output()
+    assert "Kafka's jars could not be fetched (ProxyError). Connect this machine to the network once" in said
+    assert "://" not in said.partition("could not be fetched")[2]
+
+
+def test_damaged_and_missing_jars_are_fetched_again_and_only_those(home: Path) -> None:
+    cache = home / "cache"
+    shutil.copytree(SHARED_CACHE / "kafka", cache / "kafka")
+    (cache / "kafka/slf4j-api-1.7.36.jar").write_bytes(b"damaged")
+    (cache / "kafka/jopt-simple-5.0.4.jar").unlink()
+    with maven_repository(SHARED_CACHE / "kafka") as (url, asked):
+        with Up({**environment_of(home, cache), "THEMODEL_MAVEN_REPOSITORY": url}) as up:
+            up.ready()
+        assert {path.rsplit("/")[-1] for path in asked if path.endswith(".jar")} == {
+            "slf4j-api-1.7.36.jar",
+            "jopt-simple-5.0.4.jar",
+        }
+    assert missing(cache / "kafka") == []
+
+
+def test_a_jar_with_another_content_than_locked_is_refused(home: Path) -> None:
+    forged = home / "forged"
+    forged.mkdir()
+    for jar in locked_jars():
+        (forged / jar.filename).write_bytes(b"x" * jar.size)
+    with maven_repository(forged) as (url, _):
+        environment = {**environment_of(home, home / "cache"), "THEMODEL_MAVEN_REPOSITORY": url}
+        with Up(environment) as up:
+            assert up.process.wait(60) == 1
+            assert "with another content than kafka.lock says; not used" in up.output()
+    assert list((home / "cache/kafka").glob("*.jar")) == []
+
+
+def test_a_damaged_start_up_cache_does_not_stop_the_start(home: Path) -> None:
+    cache = home / "cache"
+    shutil.copytree(SHARED_CACHE / "kafka", cache / "kafka")
+    environment = environment_of(home, cache)
+    file = Kafka.in_home(Home.locate(environment), 1).start_up_cache
+    file.write_bytes(os.urandom(100_000))
+    with Up(environment) as up:
+        up.ready()
+
+
+@is_root
+def test_as_root_in_a_closed_folder(tmp_path: Path, engines: Engines) -> None:
+    tmp_path.chmod(0o700)
+    with Up(environment_of(tmp_path / "home")) as up:
+        up.ready()
+        data = (tmp_path / "home/postgres").resolve()
+        try:
+            assert data.parent == ELSEWHERE
+            assert tmp_path.stat().st_mode & 0o777 == 0o700
+            assert up.stop() < 10
+        finally:
+            shutil.rmtree(data)
+
+
+@is_root
+def test_as_an_ordinary_user(home: Path) -> None:
+    cache = home / "cache"
+    shutil.copytree(SHARED_CACHE / "kafka", cache / "kafka")
+    for path in (home, *home.rglob("*")):
+        shutil.chown(path, "nobody", "nogroup")
+    environment = {**environment_of(home, cache), "HOME": "/nonexistent"}
+    wrapper = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--pdeathsig=TERM")
+    for _ in range(2):
+        with Up(environment, wrapper=wrapper) as up:
+            up.ready()
+            assert up.record("postgres").process()
+            assert up.stop() < 10
+            assert up.survivors() == []
