@@ -76,15 +76,9 @@ class Keys:
         """The key pair of `folder` (private.jwk, readable by its owner only, and jwks.json), made at first use."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = folder / "private.jwk"
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return cls._of(OKPKey.import_key(json.loads(file.read_text())))
-        key = OKPKey.generate_key("Ed25519", parameters={"use": "sig"}, private=True, auto_kid=True)
-        with os.fdopen(descriptor, "w") as out:
-            json.dump(key.as_dict(private=True), out)
-        (folder / "jwks.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
-        return cls._of(key)
+        if not file.exists():
+            _create(folder, file)
+        return cls._of(OKPKey.import_key(json.loads(file.read_text())))
 
     @classmethod
     def load(cls, home: Path, jwks_file: Path | None) -> "Keys":
@@ -122,6 +116,21 @@ class Keys:
         except (JoseError, ValueError, TypeError) as error:
             raise Unauthorized("The token is expired, malformed or not ours") from error
         return User(str(found.claims["sub"]), roles)
+
+
+def _create(folder: Path, file: Path) -> None:
+    """Five services may start at once: the first whole key wins, and nobody reads half of one."""
+    key = OKPKey.generate_key("Ed25519", parameters={"use": "sig"}, private=True, auto_kid=True)
+    draft = folder / f".{os.getpid()}.jwk"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        json.dump(key.as_dict(private=True), out)
+    try:
+        os.link(draft, file)
+        (folder / "jwks.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()
 
 
 def authenticate(request: Request, keys: Keys) -> User:

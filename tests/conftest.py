@@ -1,3 +1,3 @@
-"""Fixtures every test may use: the real engines, and rigs of a service on them."""
+"""Fixtures every test may use: the real engines, rigs of a service on them, the whole system."""
 
-pytest_plugins = ["tests.support.engines", "tests.support.rig"]
+pytest_plugins = ["tests.support.engines", "tests.support.rig", "tests.support.system"]
