@@ -141,11 +141,12 @@ def authenticate(request: Request, keys: Keys) -> User:
     cookie = request.cookies.get(COOKIE)
     if not cookie:
         raise Unauthorized
-    if request.method not in SAFE and not _own_origin(request):
+    if request.method not in SAFE and not own_origin(request):
         raise Forbidden("A page of another origin may not change anything here")
     return keys.verify(cookie)
 
 
-def _own_origin(request: Request) -> bool:
+def own_origin(request: Request) -> bool:
+    """Whether a browser sent this from a page of the same host and port."""
     origin = request.headers.get("origin") or request.headers.get("referer")
     return bool(origin) and urlsplit(origin or "").netloc == request.headers.get("host")

@@ -36,6 +36,10 @@ class FeedbackGivenBase(Event):
     lead_id: UUID | None = None
     account_id: UUID | None = None
     opportunity_id: UUID | None = None
+    external_id: str | None = Field(None, description="the sender's own id of the item")
+    owner: str | None = Field(None, description="the id of the rep it concerns")
+    channel: str | None = None
+    segment: str | None = None
 
 
 class FeedbackUpdatedBase(Event):
@@ -49,3 +53,5 @@ class FeedbackUpdatedBase(Event):
     decision_reason: str | None = None
     change: str | None = Field(None, description="what was changed because of it")
     useful: bool | None = None
+    sender: Party | None = Field(None, description="of the item: who is told a step before the item knows if it cares")
+    receiver: Party | None = None

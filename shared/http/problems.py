@@ -88,7 +88,8 @@ async def _on_http(_: Request, error: Exception) -> Response:
     return _response(error.status_code, rule, title, str(error.detail), {}, error.headers or {})
 
 
-async def _on_error(_: Request, error: Exception) -> Response:
+async def unexpected(_: Request, error: Exception) -> Response:
+    """The answer to what nobody raised on purpose; a bug of ours is logged."""
     problem = as_problem(error)
     if problem is None:
         log.error("unexpected error", error=f"{type(error).__name__}: {error}"[:500], exc_info=error)
@@ -101,5 +102,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
     for kind in (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, UnicodeEncodeError):
-        app.add_exception_handler(kind, _on_error)
-    app.add_exception_handler(Exception, _on_error)
+        app.add_exception_handler(kind, unexpected)
+    app.add_exception_handler(Exception, unexpected)

@@ -94,11 +94,11 @@ WITH given AS (
     RETURNING stream, last_sequence
 ), numbered AS (
     SELECT e.*, row_number() OVER (PARTITION BY e.stream ORDER BY e.place) AS position
-    FROM unnest(CAST(:streams AS text[]), CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:payloads AS bytea[]))
-         WITH ORDINALITY AS e(stream, event_id, type, payload, place)
+    FROM unnest(CAST(:streams AS text[]), CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:payloads AS bytea[]),
+                CAST(:traces AS text[])) WITH ORDINALITY AS e(stream, event_id, type, payload, traceparent, place)
 )
 INSERT INTO outbox (event_id, stream, sequence, topic, key, type, traceparent, payload)
-SELECT e.event_id, e.stream, t.last_sequence - g.n + e.position, :topic, e.stream, e.type, :traceparent, e.payload
+SELECT e.event_id, e.stream, t.last_sequence - g.n + e.position, :topic, e.stream, e.type, e.traceparent, e.payload
 FROM numbered e JOIN taken t USING (stream) JOIN given g USING (stream) ORDER BY e.place
 """)
 
@@ -109,6 +109,7 @@ class _Letter:
     type: str
     payload: bytes
     key: str
+    traceparent: str | None
 
 
 class Outbox:
@@ -134,7 +135,7 @@ class Outbox:
             correlation=(cause.correlation or cause.id) if cause else None,
             causation=cause.id if cause else None,
         )
-        self._letters.append(_Letter(event_id, event.type, encode(event, meta), key))
+        self._letters.append(_Letter(event_id, event.type, encode(event, meta), key, tracing.current.get()))
 
     def add_dead_letter(self, topic: str, payload: bytes) -> None:
         """What cannot be decoded has no stream and no order; it only must not vanish."""
@@ -160,7 +161,7 @@ class Outbox:
                     "types": [letter.type for letter in letters],
                     "payloads": [letter.payload for letter in letters],
                     "topic": self._topic,
-                    "traceparent": tracing.current.get(),
+                    "traces": [letter.traceparent for letter in letters],
                 },
             )
         for topic, payload in dead:

@@ -42,6 +42,8 @@ def write_stub_services(folder: Path) -> None:
     for service in SERVICES:
         place = folder / "services" / service
         place.mkdir(parents=True)
+        (place.parent / "__init__.py").touch()
+        (place / "__init__.py").touch()
         (place / "__main__.py").write_text(STUB_SERVICE)
 
 
@@ -90,6 +92,11 @@ class Up:
         self.process.send_signal(number)
         self.process.wait(20)
         return time.monotonic() - started
+
+    def command(self, *arguments: str) -> str:
+        """What another command of the same installation prints."""
+        command = [sys.executable, "-m", "deploy.local.cli", *arguments]
+        return subprocess.run(command, env=dict(self.environment), capture_output=True, text=True).stdout
 
     def kill_everything(self) -> None:
         self.look()

@@ -85,6 +85,12 @@ def test_what_is_no_toml_is_refused(toml: bytes) -> None:
     assert refused.value.rule == Rule.BAD_MAPPING
 
 
+def test_a_japanese_name_without_quotes_is_told_what_to_do() -> None:
+    with pytest.raises(FileRefused, match="in quotes"):
+        parse_mapping('[skip]\n状態 = "済"'.encode())
+    assert parse_mapping('[skip]\n"状態" = "済"'.encode()).skip == {"状態": ("済",)}
+
+
 def bound(toml: str, *header: str) -> tuple[dict[str, str], tuple[str, ...]]:
     binding = Binder(OPPORTUNITIES, parse_mapping(toml.encode()), header).bind({"region": {}})
     return binding.taken, binding.unused
