@@ -37,7 +37,7 @@ def _difference(connection: Connection, service: Service) -> str:
     context = MigrationContext.configure(connection, opts={"compare_type": True})
     found = produce_migrations(context, merged(service.metadata))
     assert found.upgrade_ops is not None
-    return str(render_python_code(found.upgrade_ops))
+    return str(render_python_code(found.upgrade_ops, migration_context=context))
 
 
 async def write(name: str, message: str) -> str:

@@ -140,6 +140,7 @@ class Database:
             max_overflow=pool_size,
             pool_timeout=10,
             pool_recycle=1800,
+            hide_parameters=True,  # they may hold personal data, and errors are logged
             connect_args={"server_settings": SESSION_SETTINGS, "timeout": 5, "command_timeout": 60},
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -168,6 +169,7 @@ class Database:
             try:
                 yield session
             finally:
+                session.expunge_all()  # rows already read stay readable
                 await session.rollback()
 
     async def direct(self) -> asyncpg.Connection:

@@ -16,6 +16,7 @@ from shared import instruments, tracing
 from shared.errors import Invalid, Problem
 from shared.http import problems
 from shared.service import Runtime, Service
+from shared.web import install as install_pages
 
 BODY_LIMIT = 1 << 20
 BATCH_LIMIT = 16 << 20
@@ -101,6 +102,7 @@ def create_app(service: Service, runtime: Runtime, work: Callable[[], Awaitable[
     for router in service.routers:
         app.include_router(router)
     _health(app, service, runtime)
+    install_pages(app)
     service.on_app(app, runtime)
     app.add_middleware(Frame)
     return app

@@ -58,8 +58,7 @@ async def _write(request: Request, endpoint: Endpoint) -> Response:
 
 
 async def _attempt(request: Request, endpoint: Endpoint) -> Response:
-    body = b"" if request.state.user is None or _streams(request) else await request.body()
-    claim = Claim(request, request.state.user.subject, body)
+    claim = Claim(request, request.state.user.subject, await request.body())
     try:
         async with request.app.state.runtime.database.transaction() as tx:
             tx.if_match = _if_match(request)
@@ -73,11 +72,6 @@ async def _attempt(request: Request, endpoint: Endpoint) -> Response:
             return response
     except _RolledBack as refused:
         return refused.response
-
-
-def _streams(request: Request) -> bool:
-    """Uploaded files are read by their endpoint, piece by piece; they are idempotent by their own hash."""
-    return request.url.path.endswith("/imports")
 
 
 def _if_match(request: Request) -> int | None:

@@ -7,102 +7,50 @@ again carefully, one savepoint an event: the one that fails is parked, the other
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import orjson
 import structlog
 from pydantic import ValidationError
 
-from shared import clock, instruments, tracing
-from shared.contracts import EVENTS
+from shared import tracing
 from shared.contracts.base import Event
-from shared.contracts.envelope import Meta, Undecodable, decode
+from shared.contracts.envelope import Meta
 from shared.database import Database, Transaction, transient
-from shared.messaging import offsets, parking
-from shared.messaging.consumer import Batch
-from shared.messaging.kafka import ConsumerRecord, TopicPartition
-from shared.messaging.offsets import Ends, Fenced
+from shared.messaging import parking
 from shared.messaging.parking import Letter, Stream
+from shared.messaging.receiver import Receiver, count, letter_of, waited
 
 log = structlog.get_logger()
 
 E = TypeVar("E", bound=Event)
 Handler = Callable[[Transaction, Any, Meta], Awaitable[None]]
 Handlers = Mapping[type[Event], Handler]
-DEAD_SAMPLE = 65_536
 
 
 class UnknownVersion(Exception):
     """A newer major version of an event we know: it waits for a reader that understands it."""
 
 
-class Inbox:
+class Inbox(Receiver):
     """The Store of a department: `handlers` are the event types it listens to; all others only advance numbers."""
 
     def __init__(self, database: Database, handlers: Handlers, publishers: Mapping[str, str], dead_topic: str) -> None:
-        self._database = database
+        super().__init__(database, publishers, dead_topic)
         self._handlers = {event.type: (event, handler) for event, handler in handlers.items()}
         self._bases = {event.type.rsplit(".v", 1)[0]: int(event.type.rsplit(".v", 1)[1]) for event in handlers}
-        self._publishers = publishers  # topic → the publisher that speaks there
-        self._dead_topic = dead_topic
 
-    async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        async with self._database.transaction() as tx:
-            return await offsets.load(tx.session, partitions)
-
-    async def apply(self, ends: Ends, batch: Batch) -> None:
-        try:
-            await self._apply(ends, batch, careful=False)
-        except Fenced:
-            raise
-        except Exception as error:
-            if transient(error):
-                raise
-            await self._apply(ends, batch, careful=True)
-
-    async def _apply(self, ends: Ends, batch: Batch, *, careful: bool) -> None:
-        async with self._database.transaction() as tx:
-            await offsets.fence(tx.session, ends)
-            letters = [letter for record in _in_order(batch) if (letter := self._open(tx, record))]
-            last = await parking.last_sequences(tx.session, [letter.meta.stream for letter in letters])
-            before = dict(last)
-            for letter in letters:
-                await self._take(tx, letter, last, careful)
-            await parking.save_sequences(tx.session, {s: n for s, n in last.items() if n != before[s]})
-
-    def _open(self, tx: Transaction, record: ConsumerRecord) -> Letter | None:
-        headers = list(record.headers)
-        try:
-            meta, data = decode(record.value, headers)
-            if meta.publisher != self._publishers[record.topic]:
-                raise Undecodable(f"{meta.source} does not speak on {record.topic}")
-            if meta.sequence < 1:
-                raise Undecodable("a sequence begins with 1")
-        except Undecodable as error:
-            self._bury(tx, record, str(error))
-            return None
-        return Letter(meta, data, record.topic, record.partition, record.offset, record.value, headers)
-
-    def _bury(self, tx: Transaction, record: ConsumerRecord, error: str) -> None:
-        log.error("dead letter", topic=record.topic, partition=record.partition, offset=record.offset, error=error)
-        payload = {
-            "error": error,
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "key": (record.key or b"").hex(),
-            "value": (record.value or b"")[:DEAD_SAMPLE].hex(),
-            "headers": [[name, content.hex()] for name, content in record.headers],
-        }
-        tx.outbox.add_dead_letter(self._dead_topic, orjson.dumps(payload))
-        tx.after_commit(lambda: instruments.dead_letters.labels(instruments.service).inc())
-        tx.after_commit(lambda: _count("unknown", "dead"))
+    async def take(self, tx: Transaction, letters: Sequence[Letter], *, careful: bool) -> None:
+        last = await parking.last_sequences(tx.session, [letter.meta.stream for letter in letters])
+        before = dict(last)
+        for letter in letters:
+            await self._take(tx, letter, last, careful)
+        await parking.save_sequences(tx.session, {s: n for s, n in last.items() if n != before[s]})
 
     async def _take(self, tx: Transaction, letter: Letter, last: dict[Stream, int], careful: bool) -> None:
         meta, stream = letter.meta, letter.meta.stream
         if meta.sequence <= last[stream]:
-            tx.after_commit(lambda: _count(meta.type, "duplicate"))
+            tx.after_commit(lambda: count(meta.type, "duplicate"))
         elif meta.sequence > last[stream] + 1:
             await parking.park(tx.session, letter, parking.GAP)
-            tx.after_commit(lambda: _count(meta.type, "parked"))
+            tx.after_commit(lambda: count(meta.type, "parked"))
         elif await self._handle(tx, letter, careful):
             last[stream] = meta.sequence
             await self._drain(tx, stream, last)
@@ -124,7 +72,7 @@ class Inbox:
             tx.forget(acts)
             log.error("event parked", type=letter.meta.type, key=letter.meta.key, error=str(error)[:300])
             await parking.park(tx.session, letter, parking.POISON, f"{type(error).__name__}: {error}"[:2000])
-            tx.after_commit(lambda: _count(letter.meta.type, "parked"))
+            tx.after_commit(lambda: count(letter.meta.type, "parked"))
             return False
 
     async def _run(self, tx: Transaction, letter: Letter) -> None:
@@ -132,7 +80,7 @@ class Inbox:
         found = self._handlers.get(meta.type)
         if found is None or meta.replay_only:
             self._refuse_newer(meta.type)
-            tx.after_commit(lambda: _count(meta.type, "ignored"))
+            tx.after_commit(lambda: count(meta.type, "ignored"))
             return
         cls, handler = found
         try:
@@ -153,7 +101,7 @@ class Inbox:
     async def _drain(self, tx: Transaction, stream: Stream, last: dict[Stream, int]) -> None:
         """The number just applied may be what parked events of its stream were waiting for."""
         for row in await parking.waiting(tx.session, stream, last[stream]):
-            if not await self._handle(tx, _letter(row), careful=True):
+            if not await self._handle(tx, letter_of(row), careful=True):
                 break
             last[stream] = row.sequence
         await parking.unpark(tx.session, stream, last[stream])
@@ -174,22 +122,6 @@ class Inbox:
         return moved
 
 
-def _in_order(batch: Batch) -> list[ConsumerRecord]:
-    """In the order of each partition; between topics there is none, and no handler may rely on one."""
-    return [record for place in sorted(batch) for record in batch[place]]
-
-
-def _letter(row: Any) -> Letter:
-    headers = [(name, content.encode("latin-1")) for name, content in row.headers]
-    meta, data = decode(row.value, headers)
-    return Letter(meta, data, row.topic, row.partition, row.offset, row.value, headers)
-
-
-def _count(kind: str, outcome: str) -> None:
-    instruments.consumed.labels(instruments.service, kind if kind in EVENTS else "unknown", outcome).inc()
-
-
 def _applied(meta: Meta) -> None:
-    _count(meta.type, "applied")
-    waited = (clock.utc_now() - meta.recorded).total_seconds()
-    instruments.handoff.labels(instruments.service).observe(max(0.0, waited))
+    count(meta.type, "applied")
+    waited(meta)

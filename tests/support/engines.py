@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -37,6 +37,7 @@ class Engines:
 
     admin_url: str
     kafka: str
+    created: list[str] = field(default_factory=list)
 
     def postgres_url(self, database: str) -> str:
         """The superuser's URL of that database."""
@@ -48,15 +49,24 @@ class Engines:
         A database made before may be the `template`; nobody may be connected to it at that moment.
         """
         unique = f"{name}_{secrets.token_hex(4)}"
+        self.created.append(unique)
         self.sql(f"create role {unique} login password '{unique}'")
         self.sql(f"create database {unique} owner {unique} template {template} strategy file_copy")
         place = urlsplit(self.admin_url).netloc.rpartition("@")[2]
         return f"postgresql://{unique}:{unique}@{place}/{unique}"
 
     def drop_database(self, url: str) -> None:
-        name = urlsplit(url).path.removeprefix("/")
+        self._drop(urlsplit(url).path.removeprefix("/"))
+
+    def drop_databases(self) -> None:
+        """All that were created here: for engines that live on."""
+        for name in list(self.created):
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
         self.sql(f"drop database if exists {name} with (force)")
         self.sql(f"drop role if exists {name}")
+        self.created.remove(name)
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Runs one statement as the superuser; rows as lines, columns joined by |."""
@@ -127,7 +137,9 @@ def own_engines() -> Iterator[Engines]:
 def engines() -> Iterator[Engines]:
     postgres, kafka = os.environ.get(POSTGRES_VARIABLE), os.environ.get(KAFKA_VARIABLE)
     if postgres and kafka:
-        yield Engines(postgres, kafka)
+        shared = Engines(postgres, kafka)
+        yield shared
+        shared.drop_databases()
         return
     with own_engines() as started:
         yield started

@@ -7,7 +7,9 @@ from sqlalchemy import MetaData
 from shared.contracts import customer_success, marketing
 from shared.database import NAMING
 from shared.feedback import Feedback
+from shared.feedback.pages import feedback_pages
 from shared.service import Service
+from shared.web.routes import pages_router
 
 _MIGRATION = '''"""Everything."""
 
@@ -46,7 +48,7 @@ def tiny_service(name: str, feedback: Feedback, folder: Path) -> Service:
         description="Feedback only",
         folder=folder,
         metadata=METADATA,
-        routers=[feedback.router()],
+        routers=[feedback.router(), pages_router(feedback_pages(*feedback.voice.parties))],
         handlers=feedback.handlers(),
         listens=feedback.others,
     )

@@ -1,5 +1,6 @@
 """The command `up` as a person starts it, to be looked at, signalled and killed by tests."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -132,3 +133,11 @@ def wait_for(happened: Callable[[], bool], within: float) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {within:g} s")
         time.sleep(0.02)
+
+
+async def eventually(happened: Callable[[], bool], within: float = 10) -> None:
+    async with asyncio.timeout(within):
+        while True:
+            if happened():
+                return
+            await asyncio.sleep(0.01)

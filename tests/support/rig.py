@@ -187,13 +187,14 @@ _clean: dict[str, list[str]] = {}
 _RESET = """
 SET session_replication_role = replica;
 DO $$
-DECLARE name text;
+DECLARE name text; given text;
 BEGIN
     FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
         EXECUTE format('DELETE FROM public.%I', name);
-        IF EXISTS (SELECT FROM pg_tables WHERE schemaname = 'seed' AND tablename = name) THEN
-            EXECUTE format('INSERT INTO public.%I SELECT * FROM seed.%I', name, name);
-        END IF;
+        SELECT string_agg(quote_ident(column_name), ', ') INTO given FROM information_schema.columns
+        WHERE table_schema = 'public' AND table_name = name AND is_generated = 'NEVER';
+        EXECUTE format('INSERT INTO public.%I (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM seed.%I',
+                       name, given, given, name);
     END LOOP;
 END $$;
 """

@@ -3,7 +3,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.imports.cells import CellReader
@@ -124,6 +124,7 @@ def test_a_currency_is_an_iso_code() -> None:
     assert rule_of("YEN", CURRENCY) == Rule.NOT_A_CHOICE
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**14), 10**14), st.sampled_from(["JPY", "USD", "KWD"]))
 def test_any_amount_is_read_back(minor: int, currency: str) -> None:
     places = {"JPY": 0, "USD": 2, "KWD": 3}[currency]
@@ -212,6 +213,7 @@ def test_given_formats_are_the_only_ones() -> None:
     assert read("１．４．２０２４", Kind.DATE, formats=("%d.%m.%Y",)) == date(2024, 4, 1)
 
 
+@settings(deadline=None)
 @given(st.dates(date(1990, 1, 1), date(2026, 3, 31)), st.times())
 def test_any_wall_clock_reading_of_tokyo_is_read_back(day: date, clock: time) -> None:
     local = datetime.combine(day, clock.replace(microsecond=0), TOKYO)

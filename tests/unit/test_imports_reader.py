@@ -3,7 +3,7 @@ import io
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.imports.reader import LONGEST_LINE, CsvTable, Encoding, Record
@@ -47,18 +47,21 @@ def written(
     return page.getvalue()
 
 
+@settings(deadline=None)
 @given(tables(CELL), st.sampled_from(["utf-8", "utf-8-sig"]))
 def test_a_table_in_utf8_is_read_back_as_it_was_written(table: tuple[list[str], list[list[str]]], codec: str) -> None:
     header, rows = table
     assert [record.cells for record in records(written(header, rows).encode(codec))] == rows
 
 
+@settings(deadline=None)
 @given(tables(CELL.filter(is_cp932) | st.sampled_from(["①髙橋", "ソ表能", "～―∥", "　全角　"])))
 def test_a_table_in_cp932_is_read_back_as_it_was_written(table: tuple[list[str], list[list[str]]]) -> None:
     header, rows = table
     assert [record.cells for record in records(written(header, rows).encode("cp932"), "cp932")] == rows
 
 
+@settings(deadline=None)
 @given(tables(CELL), st.sampled_from(["\n", "\r", "\r\n"]))
 def test_every_line_end_is_read_and_counted_as_an_editor_does(
     table: tuple[list[str], list[list[str]]], end: str

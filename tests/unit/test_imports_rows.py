@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.imports.mapping import parse_mapping
@@ -192,6 +192,7 @@ def test_a_problem_further_down_ends_the_file_after_the_rows_before_it() -> None
         next(read)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.text("abcé髙", min_size=1), st.text(st.characters(exclude_categories=["C", "Z"]))), max_size=20

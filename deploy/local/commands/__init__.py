@@ -1,0 +1,11 @@
+"""One module per command of `themodel`. A new command is such a module and one line here."""
+
+COMMANDS = {  # name: module in this folder and its function, or its Typer for commands of a command
+    "up": "up:up",
+    "status": "status:status",
+    "token": "token:token",
+    "load-events": "load_events:load_events",
+    "import": "import_:import_file",
+    "openapi": "documents:openapi",
+    "asyncapi": "documents:asyncapi",
+}

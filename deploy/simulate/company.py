@@ -1,0 +1,132 @@
+"""The invented company: what it sells, through which channels, with which people. Every figure is invented too."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Where visitors come from, and how good they are. Rates are chances, spend is yen a day."""
+
+    code: str
+    visitors: int  # on an ordinary day
+    lead_rate: float
+    fit: float  # multiplies the chance at every later step
+    spend: int
+    campaigns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Product:
+    code: str
+    price_band: str
+    mrr: tuple[int, int]  # lowest and highest, in yen
+
+
+@dataclass(frozen=True)
+class Person:
+    """A rep; `skill` multiplies their chances, `slots` are new opportunities a week."""
+
+    id: str
+    name: str
+    team: str
+    region: str
+    skill: float
+    slots: int = 0
+
+
+CHANNELS = (
+    Channel("organic", 260, 0.0050, 1.15, 0, ("blog", "whitepaper")),
+    Channel("ads", 340, 0.0042, 0.75, 90_000, ("brand", "competitor", "retargeting")),
+    Channel("webinar", 40, 0.0300, 1.10, 25_000, ("hands_on", "case_study")),
+    Channel("event", 25, 0.0350, 0.95, 60_000, ("it_expo", "saas_days")),
+    Channel("partner", 15, 0.0400, 1.35, 0, ("reseller",)),
+)
+PRODUCTS = (
+    Product("starter", "low", (30_000, 80_000)),
+    Product("business", "middle", (80_000, 250_000)),
+    Product("enterprise", "high", (250_000, 900_000)),
+)
+INDUSTRIES = ("manufacturing", "retail", "logistics", "it", "finance", "construction", "healthcare")
+SEGMENTS = (("SMB", 0.62), ("MID", 0.26), ("ENT", 0.12))
+REGIONS = (("関東", 0.5), ("関西", 0.24), ("中部", 0.14), ("九州", 0.12))
+INSIDE_SALES = (
+    Person("is-sato", "佐藤 美咲", "反響", "関東", 1.10),
+    Person("is-tanaka", "田中 翔", "反響", "関東", 0.95),
+    Person("is-ito", "伊藤 彩", "新規開拓", "関西", 1.00),
+)
+FIELD_SALES = (
+    Person("fs-suzuki", "鈴木 健一", "東日本", "関東", 1.15, 6),
+    Person("fs-yamada", "山田 由美", "東日本", "関東", 1.00, 6),
+    Person("fs-kobayashi", "小林 大輔", "西日本", "関西", 0.85, 5),
+    Person("fs-kato", "加藤 直子", "西日本", "中部", 1.00, 5),
+)
+CUSTOMER_SUCCESS = (
+    Person("cs-nakamura", "中村 恵", "定着支援", "関東", 1.0),
+    Person("cs-yoshida", "吉田 拓", "定着支援", "関西", 1.0),
+)
+FAMILY_NAMES: tuple[str, ...] = (
+    "高橋:タカハシ",
+    "渡辺:ワタナベ",
+    "松本:マツモト",
+    "井上:イノウエ",
+    "木村:キムラ",
+    "清水:シミズ",
+    "斎藤:サイトウ",
+)
+FAMILY_NAMES += (
+    "阿部:アベ",
+    "森:モリ",
+    "池田:イケダ",
+    "橋本:ハシモト",
+    "石川:イシカワ",
+    "前田:マエダ",
+    "藤田:フジタ",
+    "岡田:オカダ",
+)
+GIVEN_NAMES: tuple[str, ...] = (
+    "陽菜:ヒナ",
+    "蓮:レン",
+    "結衣:ユイ",
+    "悠真:ユウマ",
+    "美月:ミヅキ",
+    "大翔:ヒロト",
+    "葵:アオイ",
+    "樹:イツキ",
+    "さくら:サクラ",
+)
+GIVEN_NAMES += ("健太:ケンタ", "真由:マユ", "直樹:ナオキ", "千尋:チヒロ", "剛:ツヨシ")
+COMPANY_HEADS = (
+    "青葉",
+    "みどり",
+    "北斗",
+    "東雲",
+    "若草",
+    "富士見",
+    "大和",
+    "常盤",
+    "千歳",
+    "朝日",
+    "白鳥",
+    "瑞穂",
+    "美濃",
+    "有明",
+    "銀河",
+)
+COMPANY_TAILS = (
+    "商事",
+    "製作所",
+    "システム",
+    "物流",
+    "建設",
+    "フーズ",
+    "テック",
+    "メディカル",
+    "ホールディングス",
+    "工業",
+    "サービス",
+)
+DEPARTMENTS = ("情報システム部", "営業企画部", "経営企画室", "マーケティング部", "総務部")
+JOB_TITLES = ("部長", "課長", "主任", "担当", "取締役")
+CONTENTS = ("whitepaper_sales_process", "case_manufacturing", "pricing", "demo_video", "checklist_renewal")
+SEASON = (0.92, 0.98, 1.18, 1.12, 0.90, 1.02, 1.00, 0.78, 1.10, 1.06, 1.04, 0.86)
+"""By month from January: fiscal year ends in March, Golden Week and August are quiet."""

@@ -1,0 +1,79 @@
+"""Services as a browser meets them: real HTTP servers on their own databases, in threads of the test's process."""
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+import uvicorn
+
+from shared.database import Database
+from shared.http.app import create_app
+from shared.migrate import upgrade
+from shared.service import Runtime, Service
+from shared.settings import Settings
+from tests.support.engines import Engines
+from tests.support.rig import keys
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Site:
+    """One service behind a port."""
+
+    address: str
+
+    def sign_in_link(self, *roles: str, user: str = "mina", ttl: timedelta = timedelta(hours=1)) -> str:
+        return f"{self.address}/sign-in?token={keys().issue(user, roles, ttl)}"
+
+    def client(self, *roles: str, user: str = "mina") -> httpx.Client:
+        """The API, for what a test needs to be there before the browser comes."""
+        headers = {"Authorization": f"Bearer {keys().issue(user, roles)}"}
+        return httpx.Client(base_url=self.address, headers=headers, timeout=20)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def serving(service: Service, engines: Engines) -> Iterator[Site]:
+    """The service's API and pages on a fresh database until the block ends."""
+    port, url = free_port(), engines.create_database(f"site_{service.name}")
+    os.environ[f"THEMODEL_{service.name.upper()}_PORT"] = str(port)
+    server: list[uvicorn.Server] = []
+
+    async def serve() -> None:
+        await upgrade(url, service.folder)
+        settings = Settings(service=service.name, kafka=engines.kafka)
+        database = Database(url, source=f"/{service.name}", topic=settings.topic(), pool_size=4)
+        app = create_app(service, Runtime(settings, database, keys()))
+        config = uvicorn.Config(app, host=HOST, port=port, log_level="error", timeout_graceful_shutdown=1)
+        server.append(uvicorn.Server(config))
+        await server[0].serve()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not (server and server[0].started):
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError(f"{service.name} did not start")
+            time.sleep(0.02)
+        yield Site(f"http://{HOST}:{port}")
+    finally:
+        if server:
+            server[0].should_exit = True
+        thread.join(20)
+        engines.drop_database(url)
+        os.environ.pop(f"THEMODEL_{service.name.upper()}_PORT", None)
