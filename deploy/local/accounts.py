@@ -58,19 +58,25 @@ def reachable_data(wanted: Path, account: Account) -> Path:
 
 
 def reachable_programs(programs: Path, version: str, account: Account) -> Path:
-    """A folder with the same programs that the account can enter."""
-    if can_enter(programs, account):
+    """A folder with the same programs that the account can enter.
+
+    `programs` is in a Python package; the libraries they load lie where the wheel put them, in it or beside it.
+    """
+    package = programs.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    if can_enter(programs, account) and (not libraries.exists() or can_enter(libraries, account)):
         return programs
     copy = _elsewhere() / f"postgresql-{version}"
     if not copy.exists():
         temporary = copy.with_name(f".{copy.name}.{os.getpid()}")
-        shutil.copytree(programs, temporary, symlinks=True)
+        for folder in filter(Path.exists, (package, libraries)):
+            shutil.copytree(folder, temporary / folder.name, symlinks=True)
         for each in (temporary, *temporary.rglob("*")):  # installed under a strict umask, nobody else may read it
             if not each.is_symlink():
                 mode = each.stat().st_mode
                 each.chmod(mode | (0o555 if mode & 0o100 else 0o444))
         temporary.replace(copy)
-    return copy
+    return copy / package.name / programs.name
 
 
 def _elsewhere() -> Path:

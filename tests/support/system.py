@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +17,10 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from deploy.local.ports import SERVICES, free_ports, variable
-from deploy.local.processes import die_with_parent
-from tests.support.engines import engine_environment
+from deploy.local.launch import launched, own_environment
+from deploy.local.ports import variable
 
 T = TypeVar("T")
-START_SECONDS = 240.0
 
 
 @dataclass
@@ -72,37 +71,19 @@ class System:
 
 
 @contextmanager
-def running_system(home: Path | None = None, **more: str) -> Iterator[System]:
-    """`themodel up` until the block ends; what it said is shown when it does not become ready."""
-    folder = home or Path(tempfile.mkdtemp(prefix="themodel-system-"))
-    folder.chmod(0o755)
-    ports = free_ports(len(SERVICES) + 3)
-    environment = {
-        **engine_environment(folder, ports[0], ports[1]),
-        **{variable(name): str(port) for name, port in zip(SERVICES, ports[3:], strict=True)},
-        **more,
-    }
-    log = folder / "up.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.local.cli", "up"],
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            preexec_fn=die_with_parent(),
-        )
-    system = System(environment, process, log, {})
+def running_system(**more: str) -> Iterator[System]:
+    """`themodel up` until the block ends; what it said is shown when the block fails."""
+    home = Path(tempfile.mkdtemp(prefix="themodel-system-"))
+    home.chmod(0o755)  # as root, PostgreSQL runs as another user
+    environment = {**own_environment(home), **more}
+    log = home / "up.log"
     try:
-        until(system.ready, START_SECONDS, lambda: process.poll() is not None)
-        yield system
+        with launched(environment) as process:
+            yield System(environment, process, log, {})
+        shutil.rmtree(home, ignore_errors=True)
     except BaseException:
         sys.stderr.write(log.read_text(errors="replace")[-6000:])
         raise
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(30)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,138 @@
+"""How long a hand-off takes: recorded in marketing until applied in inside sales, at 100 events a second.
+
+Everything runs on this machine, the load included. Beside it, in the same seconds, an unsafe direct send: a record
+straight into Kafka and out again, with no database on either side. What is safe costs the difference.
+"""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from rich.console import Console
+
+from deploy.local.ports import variable
+from shared.auth import Keys
+from shared.messaging.kafka import Outgoing, Sender, TopicPartition, ensure_topics, make_reader
+
+RATE = 100  # events a second
+SECONDS = 30
+WARM_SECONDS = 5
+DIRECT_RATE = 20
+TOPIC = "bench.direct"
+
+
+def measure(environment: Mapping[str, str], console: Console) -> list[dict[str, Any]]:
+    return asyncio.run(_measure(environment, console))
+
+
+async def _measure(environment: Mapping[str, str], console: Console) -> list[dict[str, Any]]:
+    token = Keys.load_or_create(Path(environment["THEMODEL_HOME"]) / "keys").issue("bench", ["admin"])
+    headers = {"Authorization": f"Bearer {token}"}
+    servers = f"127.0.0.1:{environment[variable('kafka')]}"
+    await ensure_topics(servers, [TOPIC])
+    async with (
+        httpx.AsyncClient(base_url=_url(environment, "marketing"), headers=headers, timeout=30) as marketing,
+        httpx.AsyncClient(base_url=_url(environment, "inside_sales"), headers=headers, timeout=30) as inside,
+    ):
+        console.print(f"Capturing {RATE * (SECONDS + WARM_SECONDS)} leads …")
+        leads = await _leads(marketing, RATE * (SECONDS + WARM_SECONDS))
+        await _load(marketing, leads[: RATE * WARM_SECONDS])
+        console.print(f"Handing over {RATE} a second for {SECONDS} s …")
+        before = await _buckets(inside)
+        direct = asyncio.create_task(_direct(servers, SECONDS))
+        await _load(marketing, leads[RATE * WARM_SECONDS :])
+        times = await direct
+        await asyncio.sleep(2)
+        after = await _buckets(inside)
+    base = statistics.median(times)
+    counts = {bound: after[bound] - before.get(bound, 0) for bound in after}
+    p50, p99 = (1000 * quantile(counts, q) for q in (0.5, 0.99))
+    found = {"what": "hand-off marketing → inside sales", "p50": p50, "p99": p99}
+    plain = {"what": "unsafe direct send", "p50": base, "p99": statistics.quantiles(times, n=100)[98]}
+    return [
+        {**found, "events": int(max(counts.values())), "ratio": p50 / base},
+        {**plain, "events": len(times), "ratio": None},
+    ]
+
+
+def _url(environment: Mapping[str, str], service: str) -> str:
+    return f"http://127.0.0.1:{environment[variable(service)]}"
+
+
+async def _leads(client: httpx.AsyncClient, count: int) -> list[str]:
+    run, found = uuid4().hex[:8], []
+    for start in range(0, count, 500):
+        names = [f"{run}-{number}" for number in range(start, min(count, start + 500))]
+        items = [{"external_id": n, "email": f"{n}@example.jp", "channel": "bench"} for n in names]
+        answer = (await client.post("/v1/leads:batch", json={"items": items})).raise_for_status().json()
+        found += [item["id"] for item in answer["items"]]
+    return found
+
+
+async def _load(client: httpx.AsyncClient, leads: Sequence[str]) -> None:
+    """Open loop: each call at its own time, whether the earlier ones have come back or not."""
+    begun, calls = time.monotonic(), []
+    for number, lead in enumerate(leads):
+        await asyncio.sleep(max(0.0, begun + number / RATE - time.monotonic()))
+        call = client.post(f"/v1/leads/{lead}/qualify", json={"override_reason": "bench"})
+        calls.append(asyncio.create_task(call))
+    for response in await asyncio.gather(*calls):
+        response.raise_for_status()
+
+
+async def _buckets(client: httpx.AsyncClient) -> dict[float, float]:
+    """Cumulative counts of the reader's own histogram, by upper bound in seconds."""
+    found = {}
+    for line in (await client.get("/metrics")).text.splitlines():
+        if line.startswith("themodel_handoff_latency_seconds_bucket") and 'service="inside_sales"' in line:
+            bound = line.split('le="')[1].split('"')[0]
+            found[float(bound)] = float(line.rsplit(" ", 1)[1])
+    return found
+
+
+def quantile(counts: Mapping[float, float], q: float) -> float:
+    """As Prometheus' histogram_quantile: linear within the bucket the rank falls into."""
+    bounds = sorted(counts)
+    rank = q * counts[bounds[-1]]
+    low, below = 0.0, 0.0
+    for bound in bounds:
+        if counts[bound] >= rank:
+            if bound == float("inf"):
+                return low
+            share = (rank - below) / max(1e-9, counts[bound] - below)
+            return low + (bound - low) * share
+        low, below = bound, counts[bound]
+    return low
+
+
+async def _direct(servers: str, seconds: float) -> list[float]:
+    """Milliseconds from send to read, for records that go straight through Kafka."""
+    sender, reader = Sender(servers, "bench-sender"), make_reader(servers, "bench-reader")
+    await reader.start()
+    place = TopicPartition(TOPIC, 0)
+    reader.assign([place])
+    await reader.seek_to_end(place)
+    times: list[float] = []
+    reading = asyncio.create_task(_read(reader, times))
+    stop = time.monotonic() + seconds
+    while time.monotonic() < stop:
+        stamp = str(time.perf_counter_ns()).encode()
+        await sender.send([Outgoing(0, TOPIC, None, "bench", None, stamp)])
+        await asyncio.sleep(1 / DIRECT_RATE)
+    await asyncio.sleep(0.5)
+    reading.cancel()
+    await sender.close()
+    await reader.stop()
+    return times[DIRECT_RATE:]
+
+
+async def _read(reader: Any, times: list[float]) -> None:
+    while True:
+        for records in (await reader.getmany(timeout_ms=1000)).values():
+            now = time.perf_counter_ns()
+            times += [(now - int(record.value)) / 1e6 for record in records]
