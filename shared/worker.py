@@ -17,10 +17,10 @@ from shared.database import transient
 from shared.http.idempotency import forget_expired
 from shared.messaging.consumer import consume
 from shared.messaging.inbox import Inbox
-from shared.messaging.kafka import KafkaError, ensure_topics
 from shared.messaging.outbox import outbox
 from shared.messaging.parking import parked_event
 from shared.messaging.relay import Relay
+from shared.messaging.topics import await_topics
 from shared.service import Periodic, Runtime, Service
 
 log = structlog.get_logger()
@@ -47,7 +47,8 @@ async def run_worker(service: Service, runtime: Runtime, relay: Relay) -> None:
 async def _group(service: Service, runtime: Runtime, relay: Relay) -> None:
     settings, runtime.health.works = runtime.settings, True
     publishers = {settings.topic(name): name for name in service.listens}
-    await _topics(runtime, [settings.topic(), settings.dead_letter_topic, *publishers])
+    needed = [settings.topic(), settings.dead_letter_topic, *publishers]
+    await await_topics(settings.kafka, needed, settings.replication_factor)
     async with asyncio.TaskGroup() as group:
         group.create_task(relay.run(), name="relay")
         if publishers:
@@ -69,16 +70,6 @@ async def _group(service: Service, runtime: Runtime, relay: Relay) -> None:
 
 async def _forever(task: Callable[[Runtime], Awaitable[None]], runtime: Runtime) -> None:
     await task(runtime)
-
-
-async def _topics(runtime: Runtime, names: list[str]) -> None:
-    while True:
-        try:
-            await ensure_topics(runtime.settings.kafka, names, runtime.settings.replication_factor)
-            return
-        except (KafkaError, OSError) as error:
-            log.warning("topics wait for the broker", error=str(error)[:200])
-            await asyncio.sleep(1)
 
 
 async def every(seconds: float, act: Callable[[], Awaitable[object]]) -> None:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.auth import Role, User
+from shared.web.words import Words
 
 Body = dict[str, Any]
 
@@ -53,6 +54,7 @@ class Column:
     """`path` is where the value stands in an item of the API's list, when not under `name`; dots go deeper.
 
     `reasons` are the lists of `GET /v1/reasons` that know the words for its codes. Not `in_list`: only on the record.
+    Of a list of things, `each` writes one.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Column:
     path: str = ""
     reasons: tuple[str, ...] = ()
     in_list: bool = True
+    each: Callable[[Any, Words], str] = lambda one, words: str(one)
 
     def value(self, item: Mapping[str, Any]) -> Any:
         found: Any = item
@@ -70,13 +73,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One value of a form. `options` are codes; `reasons` names a list of `GET /v1/reasons` instead."""
+    """One value of a form. `options` are codes; `reasons` names a list of `GET /v1/reasons` instead; `among` finds
+    codes and words in the record itself."""
 
     name: str
     ask: Ask = Ask.TEXT
     required: bool = False
     options: tuple[str, ...] = ()
     reasons: str = ""
+    among: Callable[[Mapping[str, Any], Words], list[tuple[str, str]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ class _Routes:
             version=answer.headers.get("etag", ""),
             offered=offered,
             refused=refused,
-            **await self._coded(request, [field for act in offered for field in act.fields]),
+            **await self._coded(request, [field for act in offered for field in act.fields], item),
         )
 
     async def _new(self, request: Request, status: int = 200, refused: Mapping[str, Any] | None = None) -> Response:
@@ -149,11 +149,15 @@ class _Routes:
     def _offered(self, request: Request, item: Mapping[str, Any]) -> list[Act]:
         return [act for act in self._page.acts if act.offered(request.state.user, item, self._page.state)]
 
-    async def _coded(self, request: Request, fields: Sequence[Field]) -> dict[str, Any]:
+    async def _coded(
+        self, request: Request, fields: Sequence[Field], item: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """The words for codes: `choices` of the fields by name, and `label` for what a column shows."""
         words, lists = words_of(request), await self._reasons(request, fields)
 
         def choices(field: Field) -> list[tuple[str, str]]:
+            if field.among is not None:
+                return field.among(item or {}, words)
             if field.reasons:
                 return list(lists.get(field.reasons, {}).items())
             codes = field.options or (("yes", "no") if field.ask is Ask.YES_NO else ())

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import orjson
@@ -49,8 +50,8 @@ class Side:
 
     def start(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
-        self.tasks.append(task)  # type: ignore[arg-type]
-        return task  # type: ignore[return-value]
+        self.tasks.append(task)
+        return task
 
     async def say(self, *keys: UUID, cycle: int = 1) -> None:
         async with self.database.transaction() as tx:
@@ -236,7 +237,7 @@ async def test_the_relay_does_not_send_again_what_its_topic_holds(sides: MakeSid
     async with marketing.database.reading() as session:
         rows = (await session.execute(text("SELECT * FROM outbox ORDER BY id"))).mappings().all()
     sender = Sender(marketing.kafka, "test")
-    await sender.send([relay_module._outgoing(row) for row in rows])  # type: ignore[arg-type]
+    await sender.send([relay_module._outgoing(cast(Any, row)) for row in rows])
     await sender.close()
     async with marketing.database.transaction() as tx:  # as after a restore: the counters are behind, too
         await tx.session.execute(text("UPDATE outbox_stream SET last_sequence = 0"))
