@@ -72,7 +72,9 @@ class Desk:
         found = await self.act(lead, "hand-over", body)
         return lead, UUID(found["opportunity_id"])
 
-    async def field_sales(self, kind: type[fs.Event], lead: UUID, opportunity: UUID | None, **more: Any) -> None:
+    async def field_sales(
+        self, kind: type[fs.OpportunityEvent], lead: UUID, opportunity: UUID | None, **more: Any
+    ) -> None:
         at = more.pop("at", None)
         event = kind(**{"lead_id": lead, "cycle": 1, "opportunity_id": opportunity, **more})
         await self.rig.deliver(event, lead, at=at)

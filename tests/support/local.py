@@ -71,7 +71,7 @@ class Up:
             preexec_fn=die_with_parent(),
         )
 
-    def ready(self, within: float = 60) -> "Up":
+    def ready(self, within: float = 120) -> "Up":
         wait_for(lambda: self.home.is_ready() or self.process.poll() is not None, within)
         assert self.process.poll() is None, self.output()
         self.look()

@@ -1,0 +1,1 @@
+"""What marketing does: one use case per function. Load, decide, store, announce."""

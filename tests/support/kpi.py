@@ -1,0 +1,78 @@
+"""kpi fed with told histories, and asked over HTTP."""
+
+import json
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aiokafka import ConsumerRecord
+
+from deploy.history.fixtures import Fixtures
+from deploy.history.telling import Telling, read
+from tests.support.rig import Rig
+
+EXAMPLE = Path(__file__).parents[1] / "data/worked_example"
+QUARTER = {"from": "2026-04-01", "to": "2026-07-01", "as_of": "2026-06-30T15:00:00Z"}
+
+
+def example(name: str) -> Any:
+    return json.loads((EXAMPLE / name).read_text())
+
+
+def worked_example() -> tuple[list[Telling], Mapping[str, Any]]:
+    """The example's events with those its fixtures become, and the settings it is counted by."""
+    told = read((EXAMPLE / "events.jsonl").read_text().splitlines(), "JPY")
+    fixtures = Fixtures(example("fixtures.json"), told, "JPY")
+    return [*told, *fixtures.tellings()], fixtures.decisions()
+
+
+def records(rig: Rig, told: Iterable[Telling]) -> list[ConsumerRecord]:
+    """As `load-events` publishes them: history, numbered in recorded order."""
+    ordered = sorted(told, key=lambda telling: (telling.recorded, telling.at))
+    return [
+        rig.record(
+            telling.event,
+            telling.key,
+            at=telling.at,
+            source=f"/load/example/{telling.event.type.partition('.')[0]}",
+            recorded=telling.recorded,
+            event_id=str(telling.event_id),
+            replay_only=True,
+        )
+        for telling in ordered
+    ]
+
+
+def replaced(rig: Rig, found: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
+    """The same bytes, put on the topics anew in this order."""
+    return [rig.raw(f"/x/{_publisher(record.topic)}", record.key.decode(), record.value) for record in found]
+
+
+def _publisher(topic: str) -> str:
+    return topic.rpartition(".")[2].replace("-", "_")
+
+
+def shuffled(rig: Rig, told: Iterable[Telling], seed: int | None, again: int) -> list[ConsumerRecord]:
+    """The same history in an order drawn by `seed` (None: backwards), some of it told `again`."""
+    chance = random.Random(seed)
+    found = records(rig, told)
+    found += chance.choices(found, k=again) if again else []
+    if seed is None:
+        found.reverse()
+    else:
+        chance.shuffle(found)
+    rig.offsets.clear()
+    return replaced(rig, found)
+
+
+async def take(rig: Rig, found: Sequence[ConsumerRecord], batch: int = 2000) -> None:
+    for start in range(0, len(found), batch):
+        await rig.hand_over(list(found[start : start + batch]))
+
+
+async def decide(rig: Rig, decisions: Mapping[str, Any]) -> None:
+    client = rig.client("ops_lead")
+    for name, value in decisions.items():
+        answer = await client.put(f"/v1/settings/{name}", json={"value": value, "valid_from": "2000-01-01"})
+        assert answer.status_code == 200, answer.text
