@@ -1,0 +1,7 @@
+"""`python -m services.inside_sales all|api|worker|migrate`."""
+
+from services.inside_sales.app import SERVICE
+from shared.process import main
+
+if __name__ == "__main__":
+    main(SERVICE)

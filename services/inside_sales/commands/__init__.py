@@ -1,0 +1,1 @@
+"""What inside sales does: one use case per function; load, decide, store, announce."""

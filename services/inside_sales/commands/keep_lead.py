@@ -1,0 +1,83 @@
+"""Leads marketing told of, so that files can name them; what a file told too early joins here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select
+
+from services.inside_sales.commands.reps import rep_ids
+from services.inside_sales.commands.tell_history import HISTORY, tell_history
+from services.inside_sales.domain.lifecycle import Status
+from services.inside_sales.models import LeadRow, OpportunityRow, ProspectRow, WaitingHistoryRow
+from shared.database import Transaction
+
+
+async def keep_lead(
+    tx: Transaction, lead_id: UUID, cycle: int, *, journey: str, dimensions: Mapping[str, Any], now: datetime
+) -> None:
+    """What is told replaces what was known; a cycle never goes back, and a person forgotten stays so."""
+    lead = await tx.session.get(LeadRow, lead_id, with_for_update=True)
+    if lead is None:
+        lead = LeadRow(id=lead_id, cycle=cycle, journey=journey, dimensions={}, erased=False)
+        tx.add(lead)
+    if lead.erased:
+        return
+    lead.cycle = max(lead.cycle, cycle)
+    lead.external_id = dimensions.get("external_id") or lead.external_id
+    told = {name: str(value) for name, value in dimensions.items() if value is not None and name != "owner"}
+    lead.dimensions = {**lead.dimensions, **told}
+    if lead.external_id:
+        await _join(tx, lead, lead.external_id, now)
+
+
+async def _join(tx: Transaction, lead: LeadRow, external_id: str, now: datetime) -> None:
+    waiting = await tx.session.get(WaitingHistoryRow, external_id, with_for_update=True)
+    if waiting is None:
+        return
+    await tx.session.flush()
+    row = (await prospects_of(tx, [lead]))[lead.id]
+    sqls = await told_sqls(tx, [row.id])
+    told = HISTORY.validate_python(waiting.told)
+    reps = await rep_ids(tx, [told.owner] if told.owner else [])
+    tell_history(tx, row, told, opportunity_id=sqls.get((row.id, row.cycle)), reps=reps, by=waiting.by, now=now)
+    await tx.session.delete(waiting)
+
+
+async def prospects_of(tx: Transaction, leads: Sequence[LeadRow]) -> dict[UUID, ProspectRow]:
+    """The locked prospect of each lead, made where marketing never handed it over."""
+    homes = {lead.id: lead.merged_into or lead.id for lead in leads}
+    query = select(ProspectRow).where(ProspectRow.id.in_(set(homes.values()))).order_by(ProspectRow.id)
+    known = {row.id: row for row in await tx.session.scalars(query.with_for_update())}
+    for lead in leads:
+        if homes[lead.id] not in known:
+            known[homes[lead.id]] = _new_prospect(tx, homes[lead.id], lead)
+    return {lead_id: known[home] for lead_id, home in homes.items()}
+
+
+def _new_prospect(tx: Transaction, lead_id: UUID, lead: LeadRow) -> ProspectRow:
+    row = ProspectRow(id=lead_id, cycle=lead.cycle, status=Status.NURTURING, journey=lead.journey, declared=False)
+    for name, value in lead.dimensions.items():
+        setattr(row, name, UUID(value) if name == "account_id" else value)
+    tx.add(row)
+    return row
+
+
+async def told_sqls(tx: Transaction, lead_ids: Iterable[UUID]) -> dict[tuple[UUID, int], UUID]:
+    """(lead, cycle) → the opportunity field sales told of, where it has one from an SQL."""
+    query = select(OpportunityRow.lead_id, OpportunityRow.cycle, OpportunityRow.id).where(
+        OpportunityRow.lead_id.in_(lead_ids), OpportunityRow.origin.is_(None) | (OpportunityRow.origin == "sql")
+    )
+    return {
+        (row[0], row[1]): row[2] for row in await tx.session.execute(query) if row[0] is not None and row[1] is not None
+    }
+
+
+async def forget_lead(tx: Transaction, ids: Iterable[UUID]) -> None:
+    """The caller's id of the person, and what a file told of them too early."""
+    for lead in await tx.session.scalars(select(LeadRow).where(LeadRow.id.in_(list(ids))).with_for_update()):
+        if lead.external_id:
+            told = WaitingHistoryRow.external_id == lead.external_id
+            await tx.session.execute(delete(WaitingHistoryRow).where(told))
+        lead.external_id, lead.dimensions, lead.erased = None, {}, True

@@ -1,0 +1,1 @@
+"""The rules of inside sales, free of IO."""

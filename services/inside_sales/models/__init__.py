@@ -1,0 +1,43 @@
+"""Inside sales' tables, and the small copies of what other departments told."""
+
+from services.inside_sales.models.base import Base
+from services.inside_sales.models.copies import CompanyRow, LeadRow, OpportunityRow, RepRow
+from services.inside_sales.models.prospect import (
+    CYCLE_COLUMNS,
+    CycleColumns,
+    ProspectChangeRow,
+    ProspectCycleRow,
+    ProspectRow,
+    WaitingHistoryRow,
+)
+from services.inside_sales.models.rules import ADAPTERS, InForce, RuleRow, forget_rule, rule_in_force
+from services.inside_sales.models.valve import ValveRow, is_held, read_thresholds
+from services.inside_sales.models.work import ActivityRow, AppointmentRow, AppointmentStatus
+from shared.imports.tables import add_import_tables
+
+add_import_tables(Base.metadata)
+
+__all__ = [
+    "ADAPTERS",
+    "CYCLE_COLUMNS",
+    "ActivityRow",
+    "AppointmentRow",
+    "AppointmentStatus",
+    "Base",
+    "CompanyRow",
+    "CycleColumns",
+    "InForce",
+    "LeadRow",
+    "OpportunityRow",
+    "ProspectChangeRow",
+    "ProspectCycleRow",
+    "ProspectRow",
+    "RepRow",
+    "RuleRow",
+    "ValveRow",
+    "WaitingHistoryRow",
+    "forget_rule",
+    "is_held",
+    "read_thresholds",
+    "rule_in_force",
+]

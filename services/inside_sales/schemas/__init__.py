@@ -1,0 +1,1 @@
+"""HTTP bodies of inside sales, and the coded reasons it keeps."""
