@@ -1,0 +1,1 @@
+"""The acts of field sales: each loads, decides, stores and announces."""

@@ -1,0 +1,157 @@
+"""Field sales' copy of leads and companies, and the opportunities joined to them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.field_sales.commands.telling import announce, step, write
+from services.field_sales.models import (
+    DIMENSIONS,
+    AccountRow,
+    FirstVisitRow,
+    LeadRow,
+    Opportunity,
+    OpportunityRow,
+    StepRow,
+)
+from shared.contracts.field_sales import OpportunityLinked
+from shared.database import Transaction
+from shared.errors import NotFound
+
+JOINED_AT_ONCE = 500
+
+
+async def known_lead(session: AsyncSession, lead_id: UUID) -> LeadRow:
+    """Raises NotFound, to be asked again: marketing's news may be on its way."""
+    lead = await session.get(LeadRow, lead_id)
+    if lead is None or lead.erased_at is not None:
+        raise NotFound(f"The lead {lead_id} is not known here", retry_after=1)
+    return lead
+
+
+async def keep_lead(
+    tx: Transaction, lead_id: UUID, *, external_id: str | None, cycle: int, fields: Mapping[str, Any]
+) -> LeadRow:
+    """What is told of a lead. Unknown is told as absent and changes nothing; a person erased stays erased."""
+    lead = await tx.session.get(LeadRow, lead_id, with_for_update=True)
+    if lead is None:
+        lead = LeadRow(id=lead_id, cycle=cycle)
+        tx.add(lead)
+    lead.cycle = max(lead.cycle, cycle)
+    if lead.erased_at is None:
+        lead.external_id = external_id or lead.external_id
+        for name in (*DIMENSIONS, "account_id"):
+            if fields.get(name) is not None:
+                setattr(lead, name, fields[name])
+    return lead
+
+
+async def merge_leads(tx: Transaction, lead_id: UUID, merged_lead_id: UUID) -> None:
+    """Two leads are one person from now on. Rows keep the lead they were told of, so that it can be undone exactly."""
+    merged = await tx.session.get(LeadRow, merged_lead_id, with_for_update=True)
+    if merged is None:
+        merged = LeadRow(id=merged_lead_id, cycle=1)
+        tx.add(merged)
+    merged.merged_into = lead_id
+
+
+async def unmerge_leads(tx: Transaction, merged_lead_id: UUID) -> None:
+    merged = await tx.session.get(LeadRow, merged_lead_id, with_for_update=True)
+    if merged is not None:
+        merged.merged_into = None
+
+
+async def same_person(session: AsyncSession, lead_id: UUID | None) -> list[UUID]:
+    """This lead and all that were merged into it, at any depth."""
+    if lead_id is None:
+        return []
+    family = select(literal(lead_id).label("id")).cte("family", recursive=True)
+    merged = select(LeadRow.id).join(family, LeadRow.merged_into == family.c.id)
+    return list(await session.scalars(select(family.union(merged).c.id)))
+
+
+async def erase_lead(tx: Transaction, lead_id: UUID, *, at: datetime) -> None:
+    """Forget what could name the person: the caller's id of them and every free text. Codes and figures stay."""
+    session = tx.session
+    if await session.get(LeadRow, lead_id) is None:
+        tx.add(LeadRow(id=lead_id, cycle=1))
+        await session.flush()
+    person = await same_person(session, lead_id)
+    await session.execute(update(LeadRow).where(LeadRow.id.in_(person)).values(external_id=None, erased_at=at))
+    theirs = select(OpportunityRow.id).where(OpportunityRow.lead_id.in_(person))
+    without = StepRow.changes.op("-")("next_step").op("-")("lead_external_id")
+    steps = update(StepRow).where(StepRow.opportunity_id.in_(theirs)).values(note=None, changes=without)
+    await session.execute(steps)
+    await session.execute(update(FirstVisitRow).where(FirstVisitRow.opportunity_id.in_(theirs)).values(note=None))
+    await session.execute(
+        update(OpportunityRow)
+        .where(OpportunityRow.lead_id.in_(person))
+        .values(lead_external_id=None, next_step=None, comment=None, version=OpportunityRow.version + 1)
+    )
+
+
+def inherit(row: Opportunity, lead: LeadRow) -> None:
+    """What is not set comes from the lead."""
+    write(row, {name: getattr(row, name) or getattr(lead, name) for name in (*DIMENSIONS, "account_id")})
+
+
+def link(
+    tx: Transaction, row: OpportunityRow, lead: LeadRow, cycle: int, *, by: str, at: datetime, now: datetime
+) -> None:
+    """Join them; the journey stays what it was, and the event tells both."""
+    told = {"lead_id": lead.id, "lead_external_id": lead.external_id or row.lead_external_id, "cycle": cycle}
+    changes = write(row, told)
+    inherit(row, lead)
+    tx.add(step(row, "linked", at=at, by=by, now=now, changes=changes))
+    announce(tx, OpportunityLinked, row, at)
+
+
+async def join_waiting(tx: Transaction, now: datetime, external_id: str | None = None) -> int:
+    """Join opportunities that waited for their lead; `external_id` narrows it to one lead. How many were joined.
+
+    An import and the news of the lead can pass each other unseen, so this also runs by rule. The join holds from the
+    first the opportunity was known of, so that looking back shows it too.
+    """
+    query = (
+        select(OpportunityRow, LeadRow)
+        .join(LeadRow, LeadRow.external_id == OpportunityRow.lead_external_id)
+        .where(OpportunityRow.lead_id.is_(None), LeadRow.erased_at.is_(None))
+        .order_by(OpportunityRow.id, LeadRow.id)
+        .limit(JOINED_AT_ONCE)
+        .with_for_update(of=OpportunityRow)
+    )
+    if external_id is not None:
+        query = query.where(OpportunityRow.lead_external_id == external_id)
+    joined = 0
+    for row, lead in await tx.session.execute(query):
+        if row.lead_id is None:
+            at = min((told for told in (row.offered_at, row.opened_at, row.closed_at) if told), default=now)
+            link(tx, row, lead, lead.cycle, by="marketing", at=at, now=now)
+            joined += 1
+    return joined
+
+
+async def keep_account(tx: Transaction, account_id: UUID, name: str) -> None:
+    """The company's name, here and on its opportunities."""
+    account = await tx.session.get(AccountRow, account_id, with_for_update=True)
+    if account is None:
+        tx.add(AccountRow(id=account_id, name=name))
+    else:
+        account.name = name
+    await tx.session.execute(
+        update(OpportunityRow)
+        .where(
+            OpportunityRow.account_id == account_id,
+            or_(OpportunityRow.account_name.is_(None), OpportunityRow.account_name != name),
+        )
+        .values(account_name=name, version=OpportunityRow.version + 1, updated_at=func.now())
+    )
+
+
+async def account_name(session: AsyncSession, account_id: UUID | None) -> str | None:
+    account = await session.get(AccountRow, account_id) if account_id else None
+    return account.name if account else None

@@ -1,0 +1,63 @@
+"""Reps: who they are, how much they can take, and to whom an opportunity is credited."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.field_sales.domain.lifecycle import in_order
+from services.field_sales.models import RepRow
+from shared.contracts.field_sales import CapacityChanged
+from shared.database import Transaction
+
+
+async def find_rep(session: AsyncSession, word: str) -> RepRow | None:
+    """A rep by id, else by name; of several with that name the one whose id sorts first."""
+    query = select(RepRow).where(or_(RepRow.id == word, RepRow.name == word))
+    return await session.scalar(query.order_by((RepRow.id == word).desc(), RepRow.id).limit(1))
+
+
+async def credited(session: AsyncSession, given: Mapping[str, Any], current: str | None) -> dict[str, Any]:
+    """`given` with the owner's id in place of their name, and a new owner's team where none is given.
+
+    `current` is the owner so far. A word that is no rep's stays as it is: the rep may be told later.
+    """
+    found = dict(given)
+    rep = await find_rep(session, found["owner"]) if found.get("owner") else None
+    if rep is not None:
+        found["owner"] = rep.id
+        if rep.id != current and rep.team is not None:
+            found.setdefault("team", rep.team)
+    return found
+
+
+async def put_rep(tx: Transaction, rep_id: str, given: Mapping[str, Any], *, now: datetime) -> tuple[RepRow, bool]:
+    """The rep as `given` says, and whether they are new."""
+    created = await tx.session.get(RepRow, rep_id) is None
+    row = RepRow(id=rep_id) if created else await tx.lock(RepRow, rep_id)
+    tx.add(row)
+    for name, value in given.items():
+        if name != "archived":
+            setattr(row, name, value)
+    row.archived_at = (row.archived_at or now) if given["archived"] else None
+    return row, created
+
+
+async def set_capacity(tx: Transaction, rep_id: str, slots: int, *, at: datetime) -> RepRow:
+    """So many new opportunities a week; a rep not known yet becomes known by it. The same number tells nothing."""
+    if await tx.session.get(RepRow, rep_id) is None:
+        tx.add(RepRow(id=rep_id, name=rep_id))
+        await tx.session.flush()
+    row = await tx.lock(RepRow, rep_id)
+    in_order(at, row.capacity_at)
+    if row.slots_per_week != slots:
+        tell_capacity(tx, row, slots, at)
+    return row
+
+
+def tell_capacity(tx: Transaction, row: RepRow, slots: int, at: datetime) -> None:
+    row.slots_per_week, row.capacity_at = slots, at
+    event = CapacityChanged(rep_id=row.id, slots_per_week=slots, team=row.team, region=row.region)
+    tx.announce(event, journey=row.id, at=at)

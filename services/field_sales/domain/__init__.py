@@ -1,0 +1,1 @@
+"""The rules of field sales, pure: time and ids are arguments."""
