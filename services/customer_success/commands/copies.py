@@ -1,0 +1,129 @@
+"""What other departments told of companies, people and opportunities, as far as customer success needs it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from services.customer_success.commands.customers import lock_customers
+from services.customer_success.commands.ledger import lock_book, note_step, settle_contract
+from services.customer_success.commands.waiting import join_waiting
+from services.customer_success.domain.timeline import Kind
+from services.customer_success.models import (
+    AccountRow,
+    ContractRow,
+    CustomerRow,
+    LeadAliasRow,
+    OpportunityRow,
+    PulseRow,
+    TicketRow,
+)
+from shared import clock
+from shared.contracts.field_sales import OpportunityOpened, OpportunityUpdated
+from shared.contracts.marketing import AccountCreated
+from shared.database import Transaction
+
+
+async def copy_account(tx: Transaction, event: AccountCreated) -> None:
+    """The company's name and own id; a customer of it that has none yet takes them."""
+    told = {
+        "external_id": event.external_id,
+        "name": event.account_name,
+        "industry": event.industry,
+        "segment": event.segment,
+    }
+    known = {name: value for name, value in told.items() if value is not None}
+    upsert = insert(AccountRow).values(id=event.account_id, **told)
+    if known:
+        upsert = upsert.on_conflict_do_update(index_elements=["id"], set_=known)
+    else:
+        upsert = upsert.on_conflict_do_nothing()
+    await tx.session.execute(upsert)
+    customer = (await lock_customers(tx, [event.account_id])).get(event.account_id)
+    if customer is None:
+        return
+    for name, value in known.items():
+        if getattr(customer, name) is None and (name != "external_id" or await _free(tx, str(value))):
+            setattr(customer, name, value)
+    await join_waiting(tx, [], [customer], clock.utc_now())
+
+
+async def _free(tx: Transaction, external_id: str) -> bool:
+    taken = select(CustomerRow.id).where(CustomerRow.external_id == external_id)
+    return await tx.session.scalar(taken) is None
+
+
+async def merge_accounts(tx: Transaction, account_id: UUID, merged_account_id: UUID) -> None:
+    """Two entries are one company from now on. Both keep their contracts and are read together."""
+    for key in (account_id, merged_account_id):
+        await tx.session.execute(insert(AccountRow).values(id=key).on_conflict_do_nothing())
+    head = await tx.session.scalar(select(AccountRow.merged_into).where(AccountRow.id == account_id)) or account_id
+    if head == merged_account_id:
+        return
+    joined = AccountRow.id == merged_account_id, AccountRow.merged_into == merged_account_id
+    for place in joined:
+        await tx.session.execute(update(AccountRow).where(place).values(merged_into=head))
+    name = await tx.session.scalar(select(AccountRow.name).where(AccountRow.id == head))
+    customer = (await lock_customers(tx, [merged_account_id])).get(merged_account_id)
+    if customer is not None and name is not None:
+        customer.name = name
+
+
+async def merge_leads(tx: Transaction, lead_id: UUID, merged_lead_id: UUID) -> None:
+    """Two leads are one person. Rows keep the lead they came with; whoever asks for one finds both."""
+    row = {"merged_lead_id": merged_lead_id, "lead_id": lead_id}
+    upsert = insert(LeadAliasRow).values(row)
+    await tx.session.execute(upsert.on_conflict_do_update(index_elements=["merged_lead_id"], set_={"lead_id": lead_id}))
+
+
+async def unmerge_leads(tx: Transaction, merged_lead_id: UUID) -> None:
+    await tx.session.execute(delete(LeadAliasRow).where(LeadAliasRow.merged_lead_id == merged_lead_id))
+
+
+async def erase_lead(tx: Transaction, lead_id: UUID) -> None:
+    """Everything personal goes: the caller's id of the person, and what they wrote. Contracts and counts stay."""
+    for row in (CustomerRow, ContractRow):
+        await tx.session.execute(
+            update(row).where(row.lead_id == lead_id).values(lead_external_id=None, version=row.version + 1)
+        )
+    texts = {"subject": None, "text": None, "lead_id": None, "version": TicketRow.version + 1}
+    await tx.session.execute(update(TicketRow).where(TicketRow.lead_id == lead_id).values(texts))
+    await tx.session.execute(update(PulseRow).where(PulseRow.lead_id == lead_id).values(note=None, lead_id=None))
+
+
+async def copy_opportunity(tx: Transaction, event: OpportunityOpened | OpportunityUpdated, at: datetime) -> None:
+    """The last amount told. A contract of it that still lacks its MRR takes it."""
+    told = {
+        "account_id": event.account_id,
+        "mrr_amount": event.mrr.amount if event.mrr else None,
+        "mrr_currency": event.mrr.currency if event.mrr else None,
+    }
+    known = {name: value for name, value in told.items() if value is not None}
+    upsert = insert(OpportunityRow).values(id=event.opportunity_id, **known)
+    if known:
+        upsert = upsert.on_conflict_do_update(index_elements=["id"], set_=known)
+    else:
+        upsert = upsert.on_conflict_do_nothing()
+    await tx.session.execute(upsert)
+    if event.mrr is not None:
+        await _fill_mrr(tx, event.opportunity_id, event.mrr.amount, event.mrr.currency, at)
+
+
+async def _fill_mrr(tx: Transaction, opportunity_id: UUID, amount: int, currency: str, at: datetime) -> None:
+    lacking = select(ContractRow.id).where(
+        ContractRow.opportunity_id == opportunity_id, ContractRow.mrr_amount.is_(None), ContractRow.status == "active"
+    )
+    for contract_id in list(await tx.session.scalars(lacking)):
+        book = await lock_book(tx, contract_id)
+        book.contract.mrr_currency = currency
+        now = clock.utc_now()
+        note_step(tx, book, Kind.CHANGED, at, by="field_sales", now=now, mrr=amount)
+        settle_contract(tx, book, now)
+
+
+async def link_lead(tx: Transaction, opportunity_id: UUID, lead_id: UUID, cycle: int) -> None:
+    """The lead behind a deal became known after all."""
+    for row in (CustomerRow, ContractRow):
+        mine = update(row).where(row.opportunity_id == opportunity_id, row.lead_id.is_(None))
+        await tx.session.execute(mine.values(lead_id=lead_id, cycle=cycle, version=row.version + 1))

@@ -1,0 +1,1 @@
+"""The rules of customer success, free of IO: time, ids and the company's numbers are arguments."""
