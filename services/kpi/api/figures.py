@@ -1,0 +1,64 @@
+"""The funnel, the metrics and recurring revenue."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from services.kpi.api.questions import FunnelAsked, MetricAsked, MrrAsked, viewing
+from services.kpi.domain.stages import READY_MADE
+from services.kpi.metrics.catalogue import CATALOGUE, answer
+from services.kpi.metrics.funnel import funnel
+from services.kpi.metrics.mrr import mrr
+from services.kpi.schemas.figures import CatalogueOut, FunnelOut, MetricAbout, MetricOut, MrrOut
+from shared.errors import Invalid, NotFound
+from shared.http.door import Door
+
+router = APIRouter(prefix="/v1", tags=["figures"], route_class=Door)
+
+
+@router.get("/funnel", response_model_by_alias=True)
+async def get_funnel(request: Request, asked: Annotated[FunnelAsked, Query()]) -> FunnelOut:
+    """The chain of the four departments: base, rate and goal of each, with everything that makes up a base."""
+    runtime = request.app.state.runtime
+    async with viewing(runtime, asked.question(runtime, mode=asked.mode, window=asked.window)) as view:
+        return await funnel(view, READY_MADE[asked.chain] if asked.chain else view.decisions.chain)
+
+
+@router.get("/metrics")
+async def list_metrics() -> CatalogueOut:
+    """Every metric: its names, its unit and what is divided by what."""
+    items = [
+        MetricAbout(
+            id=metric.id,
+            ja=metric.ja,
+            en=metric.en,
+            unit=metric.unit,
+            formula=metric.formula,
+            modes=list(metric.modes),
+            additive=metric.additive,
+        )
+        for metric in CATALOGUE.values()
+    ]
+    return CatalogueOut(items=items)
+
+
+@router.get("/metrics/{metric_id}")
+async def get_metric(request: Request, metric_id: str, asked: Annotated[MetricAsked, Query()]) -> MetricOut:
+    """One metric: whole, by period and by one dimension."""
+    metric = CATALOGUE.get(metric_id)
+    if metric is None:
+        raise NotFound(f"There is no metric {metric_id}; GET /v1/metrics lists them")
+    mode = asked.mode or metric.modes[0]
+    if mode not in metric.modes:
+        raise Invalid("mode", f"{metric_id} is counted as {' or '.join(metric.modes)}")
+    runtime = request.app.state.runtime
+    async with viewing(runtime, asked.question(runtime, mode=mode, window=asked.window, basis=asked.basis)) as view:
+        return await answer(metric, view)
+
+
+@router.get("/mrr")
+async def get_mrr(request: Request, asked: Annotated[MrrAsked, Query()]) -> MrrOut:
+    """Monthly recurring revenue: start, every movement, end, and how much of it was retained."""
+    runtime = request.app.state.runtime
+    async with viewing(runtime, asked.question(runtime, basis=asked.basis)) as view:
+        return await mrr(view)

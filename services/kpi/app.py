@@ -1,0 +1,32 @@
+"""kpi put together."""
+
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from services.kpi.api import ROUTERS
+from services.kpi.api.stream import Watcher
+from services.kpi.consumers import FactStore, redrive
+from services.kpi.exporter import export
+from services.kpi.models import Base
+from services.kpi.pages import router as pages
+from shared.service import Periodic, Runtime, Service
+
+
+def _on_app(app: FastAPI, runtime: Runtime) -> None:
+    app.state.watcher = Watcher(runtime)
+
+
+SERVICE = Service(
+    name="kpi",
+    title="KPI",
+    description="The whole chain in figures: what every department told, folded into one funnel.",
+    folder=Path(__file__).parent,
+    metadata=Base.metadata,
+    routers=(*ROUTERS, pages),
+    listens=("marketing", "inside_sales", "field_sales", "customer_success"),
+    periodic=(Periodic("redrive", 30, redrive),),
+    tasks=(export,),
+    make_store=FactStore,
+    on_app=_on_app,
+)

@@ -1,0 +1,106 @@
+"""What kpi decides itself. Each decision is a new version; deciding what holds already changes nothing."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import desc, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kpi.commands.storing import beat
+from services.kpi.domain.periods import Period
+from services.kpi.domain.stages import Chain
+from services.kpi.models import SettingVersion, StageDefinition, TargetVersion
+from shared.contracts.kpi import StageCut, StagesDefined, TargetsSet
+from shared.database import Transaction
+
+# Versions count up without a gap, so two who decide at once take turns.
+_TURN = "SELECT pg_advisory_xact_lock(hashtext(:what))"
+DEFINITION = "stages"
+
+
+async def define_stages(tx: Transaction, chain: Chain, *, by: str, now: datetime) -> StageDefinition:
+    await tx.session.execute(text(_TURN), {"what": "stages"})
+    newest = (
+        await tx.session.scalars(select(StageDefinition).order_by(desc(StageDefinition.version)).limit(1))
+    ).first()
+    stages = [{"stage": cut.stage, "base": cut.base, "goal": cut.goal} for cut in chain]
+    if newest is not None and newest.stages == stages:
+        return newest
+    row = StageDefinition(version=(newest.version if newest else 0) + 1, stages=stages, set_by=by, set_at=now)
+    tx.add(row)
+    await beat(tx.session, now)
+    cuts = tuple(StageCut(**stage) for stage in stages)
+    tx.announce(StagesDefined(definition_id=DEFINITION, version=row.version, stages=cuts), journey=DEFINITION, at=now)
+    return row
+
+
+async def set_setting(
+    tx: Transaction, name: str, value: Any, *, valid_from: date, by: str, now: datetime
+) -> SettingVersion:
+    await tx.session.execute(text(_TURN), {"what": f"setting {name}"})
+    query = select(SettingVersion).where(SettingVersion.name == name).order_by(desc(SettingVersion.version)).limit(1)
+    newest = (await tx.session.scalars(query)).first()
+    if newest is not None and (newest.value, newest.valid_from) == (value, valid_from):
+        return newest
+    version = (newest.version if newest else 0) + 1
+    row = SettingVersion(name=name, version=version, valid_from=valid_from, value=value, set_by=by, set_at=now)
+    tx.add(row)
+    await beat(tx.session, now)
+    return row
+
+
+async def set_target(
+    tx: Transaction,
+    name: str,
+    period: Period,
+    *,
+    stage: str,
+    segment: str | None,
+    figures: tuple[float | None, float | None, float | None],
+    by: str,
+    now: datetime,
+) -> TargetVersion:
+    """`figures` are base, rate and goal."""
+    await tx.session.execute(text(_TURN), {"what": f"target {name}"})
+    newest = await _newest_target(tx.session, name, stage, segment or "")
+    if newest is not None and (newest.base, newest.rate, newest.goal) == figures:
+        return newest
+    base, rate, goal = figures
+    row = TargetVersion(
+        period=name,
+        stage=stage,
+        segment=segment or "",
+        version=(newest.version if newest else 0) + 1,
+        from_date=period.start,
+        to_date=period.end,
+        base=base,
+        rate=rate,
+        goal=goal,
+        set_by=by,
+        set_at=now,
+    )
+    tx.add(row)
+    await beat(tx.session, now)
+    told = TargetsSet(
+        period_id=name,
+        from_date=period.start,
+        to_date=period.end,
+        stage=stage,
+        segment=segment,
+        base=base,
+        rate=rate,
+        goal=goal,
+        version=row.version,
+    )
+    tx.announce(told, journey=name, at=now)
+    return row
+
+
+async def _newest_target(session: AsyncSession, name: str, stage: str, segment: str) -> TargetVersion | None:
+    query = (
+        select(TargetVersion)
+        .where(TargetVersion.period == name, TargetVersion.stage == stage, TargetVersion.segment == segment)
+        .order_by(desc(TargetVersion.version))
+        .limit(1)
+    )
+    return (await session.scalars(query)).first()

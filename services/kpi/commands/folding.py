@@ -1,0 +1,240 @@
+"""Recompute what facts touch: a person's way with their opportunities, then the accounts behind them.
+
+The caches of everything touched are replaced by what the pure folds say of all its facts, so it does not matter in
+which order, how late or how often they came.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kpi import models
+from services.kpi.commands.storing import cache_row, facts_by, facts_of, insert, won_with
+from services.kpi.models import LIVE
+from services.kpi.projections import facts as told
+from services.kpi.projections.accounts import Account, fold_account
+from services.kpi.projections.days import fold_days
+from services.kpi.projections.facts import Fact
+from services.kpi.projections.identity import ACCOUNT, fold_aliases, journeys
+from services.kpi.projections.journeys import Journey, fold_journey
+from services.kpi.projections.rows import Alias
+
+T = TypeVar("T")
+FOLDS_AT_ONCE = 200
+DAYS = {told.VISITS_RECORDED: models.visit_day, told.SPEND_RECORDED: models.spend_day}
+# Tables that grow fast are planned for by old statistics; the right plan for a few hundred keys is always the index.
+BY_INDEX = """
+SELECT set_config(name, :value, true)
+FROM unnest(ARRAY['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan']) AS name
+"""
+
+
+class Keyed(Protocol):
+    """As much of a fact as says what it touches."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def lead_id(self) -> UUID | None: ...
+    @property
+    def opportunity_id(self) -> UUID | None: ...
+    @property
+    def account_id(self) -> UUID | None: ...
+    @property
+    def reference(self) -> str | None: ...
+
+
+@dataclass
+class Touched:
+    """What must be folded anew."""
+
+    leads: set[UUID] = field(default_factory=set)
+    opportunities: set[UUID] = field(default_factory=set)
+    accounts: set[UUID] = field(default_factory=set)
+    days: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    merges: bool = False
+
+    def add(self, fact: Keyed) -> None:
+        if fact.type in told.JOURNEY_TYPES:
+            self.leads.update(filter(None, [fact.lead_id]))
+            self.opportunities.update(filter(None, [fact.opportunity_id]))
+        if fact.type in told.ACCOUNT_TYPES and fact.account_id:
+            self.accounts.add(fact.account_id)
+        if fact.type in DAYS and fact.reference:
+            self.days[fact.type].add(fact.reference)
+        self.merges |= fact.type in told.MERGE_TYPES
+
+    @classmethod
+    def by(cls, facts: Iterable[Keyed]) -> "Touched":
+        found = cls()
+        for fact in facts:
+            found.add(fact)
+        return found
+
+
+class Folding:
+    """Folds what was touched. Facts are read from one schema, caches written to another; `known_at` cuts the facts."""
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        zone: tzinfo,
+        *,
+        source: str = LIVE,
+        target: str = LIVE,
+        known_at: datetime | None = None,
+    ) -> None:
+        self._session, self._zone = session, zone
+        self._source, self._target, self._known_at = source, target, known_at
+
+    async def fold(self, touched: Touched) -> None:
+        await self._session.execute(text(BY_INDEX), {"value": "off"})
+        accounts = set(touched.accounts)
+        if touched.merges:
+            accounts |= await self._aliases()
+        if touched.leads or touched.opportunities:
+            accounts |= await self._journeys(touched.leads, touched.opportunities)
+        if accounts:
+            await self._accounts(accounts)
+        for kind, keys in touched.days.items():
+            await self._days(kind, keys)
+        await self._session.execute(text(BY_INDEX), {"value": "on"})
+
+    def _known(self, facts: Iterable[Fact]) -> list[Fact]:
+        return [fact for fact in facts if self._known_at is None or fact.recorded_at <= self._known_at]
+
+    async def _aliases(self) -> set[UUID]:
+        """Who is the same, anew; returns the accounts whose company changed by it."""
+        query = text(f"DELETE FROM {self._target}.alias RETURNING kind, id, canonical_id")
+        before = {Alias(*row) for row in await self._session.execute(query)}
+        merges = self._known(await facts_of(self._session, told.MERGE_TYPES, self._source))
+        after = set(fold_aliases(merges))
+        await insert(self._session, models.alias, map(cache_row, after), self._target)
+        changed = {alias for alias in before ^ after if alias.kind == ACCOUNT}
+        return {alias.id for alias in changed} | {alias.canonical_id for alias in changed}
+
+    async def _journeys(self, leads: set[UUID], opportunities: set[UUID]) -> set[UUID]:
+        """Returns the customers of every deal won, before and after."""
+        facts = await self._connected(leads, opportunities)
+        leads = leads | {fact.lead_id for fact in facts if fact.lead_id}
+        opportunities = opportunities | {fact.opportunity_id for fact in facts if fact.opportunity_id}
+        found = [fold_journey(group) async for group in _calmly(journeys(self._known(facts)))]
+        customers = await self._forget_journeys(leads, opportunities)
+        await self._store_journeys(found)
+        return customers | {
+            passage.customer
+            for way in found
+            for passage in way.passages
+            if passage.milestone == "won" and passage.customer
+        }
+
+    async def _connected(self, leads: set[UUID], opportunities: set[UUID]) -> list[Fact]:
+        """All facts of these and of whatever shares a person or an opportunity with them, however far."""
+        found: dict[UUID, Fact] = {}
+        seen = {"lead_id": set[UUID](), "opportunity_id": set[UUID]()}
+        asked = {"lead_id": leads, "opportunity_id": opportunities}
+        while any(asked.values()):
+            rows: list[Fact] = []
+            for column, keys in asked.items():
+                if keys:
+                    rows += await facts_by(self._session, column, keys, told.JOURNEY_TYPES, self._source)
+                    seen[column] |= keys
+            found.update((fact.id, fact) for fact in rows)
+            asked = {
+                column: {key for fact in rows if (key := getattr(fact, column))} - known
+                for column, known in seen.items()
+            }
+        return list(found.values())
+
+    async def _forget_journeys(self, leads: set[UUID], opportunities: set[UUID]) -> set[UUID]:
+        keys = {"leads": sorted(leads), "opportunities": sorted(opportunities)}
+        query = f"""
+            DELETE FROM {self._target}.passage WHERE milestone NOT IN ('customer', 'onboarded')
+            AND (lead_id = ANY(CAST(:leads AS uuid[])) OR opportunity_id = ANY(CAST(:opportunities AS uuid[])))
+            RETURNING milestone, coalesce(account_id, lead_id, opportunity_id)
+        """
+        gone = await self._session.execute(text(query), keys)
+        for table, column in (("opportunity_state", "opportunity"), ("place", "lead")):
+            ids = "opportunities" if column == "opportunity" else "leads"
+            query = f"DELETE FROM {self._target}.{table} WHERE {column}_id = ANY(CAST(:keys AS uuid[]))"
+            await self._session.execute(text(query), {"keys": keys[ids]})
+        return {customer for milestone, customer in gone if milestone == "won"}
+
+    async def _store_journeys(self, found: list[Journey]) -> None:
+        for table, rows in (
+            (models.passage, [row for way in found for row in way.passages]),
+            (models.opportunity_state, [row for way in found for row in way.states]),
+            (models.place, [row for way in found for row in way.places]),
+        ):
+            if rows:
+                await insert(self._session, table, map(cache_row, rows), self._target)
+
+    async def _accounts(self, accounts: set[UUID]) -> None:
+        groups = await self._groups(accounts)
+        members = {member: root for root, ids in groups.items() for member in ids}
+        facts: defaultdict[UUID, list[Fact]] = defaultdict(list)
+        for fact in self._known(await facts_by(self._session, "account_id", members, told.ACCOUNT_TYPES, self._source)):
+            if fact.account_id:
+                facts[members[fact.account_id]].append(fact)
+        deals = defaultdict(list)
+        for deal in await won_with(self._session, members, self._target):
+            if deal.customer:
+                deals[members[deal.customer]].append(deal)
+        await self._forget_accounts(sorted(members))
+        folded = [fold_account(root, facts[root], deals[root], self._zone) async for root in _calmly(groups)]
+        await self._store_accounts(folded)
+
+    async def _groups(self, accounts: set[UUID]) -> dict[UUID, set[UUID]]:
+        """Each company by its canonical id, with everyone who is the same."""
+        query = f"""
+            WITH roots AS (
+                SELECT DISTINCT coalesce(a.canonical_id, k.id) AS root FROM unnest(CAST(:ids AS uuid[])) AS k(id)
+                LEFT JOIN {self._target}.alias a ON a.kind = 'account' AND a.id = k.id
+            )
+            SELECT r.root, a.id FROM roots r
+            LEFT JOIN {self._target}.alias a ON a.kind = 'account' AND a.canonical_id = r.root
+        """
+        groups: dict[UUID, set[UUID]] = {}
+        for root, member in await self._session.execute(text(query), {"ids": sorted(accounts)}):
+            groups.setdefault(root, {root}).update(filter(None, [member]))
+        return groups
+
+    async def _forget_accounts(self, members: list[UUID]) -> None:
+        for table, where in (
+            ("movement", "account_id"),
+            ("customer_span", "account_id"),
+            ("passage", "milestone IN ('customer', 'onboarded') AND coalesce(account_id, lead_id, opportunity_id)"),
+        ):
+            query = f"DELETE FROM {self._target}.{table} WHERE {where} = ANY(CAST(:members AS uuid[]))"
+            await self._session.execute(text(query), {"members": members})
+
+    async def _store_accounts(self, found: list[Account]) -> None:
+        for table, rows in (
+            (models.movement, [row for account in found for row in account.movements]),
+            (models.customer_span, [row for account in found for row in account.spans]),
+            (models.passage, [row for account in found for row in account.passages]),
+        ):
+            if rows:
+                await insert(self._session, table, map(cache_row, rows), self._target)
+
+    async def _days(self, kind: str, keys: set[str]) -> None:
+        table = DAYS[kind]
+        facts = self._known(await facts_by(self._session, "reference", keys, {kind}, self._source))
+        query = f"DELETE FROM {self._target}.{table.name} WHERE key = ANY(CAST(:keys AS text[]))"
+        await self._session.execute(text(query), {"keys": sorted(keys)})
+        await insert(self._session, table, map(cache_row, fold_days(facts)), self._target)
+
+
+async def _calmly(things: Iterable[T]) -> AsyncIterator[T]:
+    """Let others have the loop while many things are folded."""
+    for number, thing in enumerate(things):
+        if number % FOLDS_AT_ONCE == FOLDS_AT_ONCE - 1:
+            await asyncio.sleep(0)
+        yield thing

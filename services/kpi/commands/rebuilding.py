@@ -1,0 +1,224 @@
+"""Replay: fold every fact of the topics anew beside the tables in use, then change over in one moment.
+
+The live consumer goes on meanwhile. At the change it waits for a moment, we read to exactly where it stands, and it
+goes on from there with the new tables. What kpi itself decided is not touched.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import MetaData, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kpi.commands.folding import DAYS, Folding, Touched
+from services.kpi.commands.reading import Unusable, fact_of
+from services.kpi.commands.recording import FOLDER, TURN, store
+from services.kpi.commands.storing import beat
+from services.kpi.models import CACHES, LIVE, REPLAYED
+from services.kpi.projections import facts as told
+from services.kpi.projections.facts import Fact
+from shared import clock
+from shared.database import NAMING
+from shared.errors import Refused
+from shared.messaging.parking import Letter
+from shared.messaging.replay import Position, Replay, replaying
+from shared.service import Runtime
+
+NEXT, OLD = "kpi_next", "kpi_old"
+REBUILDER = 0x7E_0DE1_4EB0
+KEYS_AT_ONCE = 2000
+TAIL = 2000
+PATIENT = """
+SET LOCAL statement_timeout = 0;
+SET LOCAL lock_timeout = '60s';
+SET LOCAL idle_in_transaction_session_timeout = 0
+"""
+
+Tell = Callable[[str, int, int], None]
+"""Told of progress: what is done, how far, of how much."""
+
+
+@dataclass
+class Report:
+    """What a replay found. `differences` by table: rows only in use and rows only rebuilt; empty is right."""
+
+    facts: int = 0
+    unreadable: int = 0
+    waiting: int = 0  # of a newer version, or against their schema
+    seconds: float = 0.0
+    switched: bool = False
+    differences: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+async def rebuild(
+    runtime: Runtime, publishers: Sequence[str], *, verify: bool = False, tell: Tell = lambda what, done, of: None
+) -> Report:
+    """Replay every topic of `publishers`. `verify` compares what was rebuilt with the tables in use and drops it.
+
+    Raises Refused where another replay runs.
+    """
+    report, begun = Report(), time.monotonic()
+    settings = runtime.settings
+    topics = {settings.topic(name): name for name in publishers}
+    async with _alone(runtime), replaying(settings.kafka, "themodel-kpi-replay", topics) as replay:
+        await _prepare(runtime)
+        await _read_all(runtime, replay, report, tell)
+        await _fold_all(runtime, tell)
+        await _catch_up(runtime, replay, report)
+        await _change_over(runtime, replay, report, verify=verify)
+        report.unreadable = replay.unreadable
+    report.seconds = time.monotonic() - begun
+    return report
+
+
+@asynccontextmanager
+async def _alone(runtime: Runtime) -> AsyncIterator[None]:
+    connection = await runtime.database.direct()
+    try:
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", REBUILDER):
+            raise Refused("Another replay is running", rule="replay_running")
+        yield
+    finally:
+        await connection.close()
+
+
+async def _prepare(runtime: Runtime) -> None:
+    """Empty tables of the same shape in a schema of their own."""
+    metadata = MetaData(naming_convention=NAMING)
+    for table in REPLAYED:
+        table.to_metadata(metadata, schema=NEXT)
+    async with runtime.database.transaction() as tx:
+        for schema in (NEXT, OLD):
+            await tx.session.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+        await tx.session.execute(text(f"CREATE SCHEMA {NEXT}"))
+        await (await tx.session.connection()).run_sync(metadata.create_all)
+
+
+async def _read_all(runtime: Runtime, replay: Replay, report: Report, tell: Tell) -> None:
+    ends = await replay.ends()
+    whole = replay.behind(ends)
+    async for letters in replay.read(ends):
+        async with runtime.database.transaction() as tx:
+            await tx.session.execute(text("SET LOCAL synchronous_commit = off"))
+            report.facts += len(await store(tx.session, _facts(letters, report), NEXT))
+        tell("reading", whole - replay.behind(ends), whole)
+    async with runtime.database.transaction() as tx:
+        await tx.session.execute(text(PATIENT.split(";")[0]))
+        await tx.session.execute(text(f"ANALYZE {NEXT}.fact"))
+
+
+def _facts(letters: Iterable[Letter], report: Report) -> list[Fact]:
+    found = []
+    for letter in letters:
+        try:
+            found.append(fact_of(letter.meta, letter.data))
+        except Unusable:
+            report.waiting += 1
+    return found
+
+
+async def _fold_all(runtime: Runtime, tell: Tell) -> None:
+    everything = await _touched(runtime)
+    parts = list(_parts(everything))
+    for number, part in enumerate(parts, 1):
+        async with runtime.database.transaction() as tx:
+            await tx.session.execute(text("SET LOCAL synchronous_commit = off"))
+            await Folding(tx.session, runtime.settings.zone, source=NEXT, target=NEXT).fold(part)
+        tell("folding", number, len(parts))
+
+
+async def _touched(runtime: Runtime) -> Touched:
+    """Everything there are facts of."""
+    types = sorted(told.JOURNEY_TYPES | told.ACCOUNT_TYPES | told.MERGE_TYPES | told.DAY_TYPES)
+    query = f"""
+        SELECT DISTINCT type, lead_id, CASE WHEN lead_id IS NULL THEN opportunity_id END AS opportunity_id,
+               CASE WHEN type = ANY(:accounts) THEN account_id END AS account_id,
+               CASE WHEN type = ANY(:days) THEN reference END AS reference
+        FROM {NEXT}.fact WHERE type = ANY(:types)
+    """
+    bound = {"types": types, "accounts": sorted(told.ACCOUNT_TYPES), "days": sorted(DAYS)}
+    async with runtime.database.transaction() as tx:
+        await tx.session.execute(text("SET LOCAL statement_timeout = 0"))
+        return Touched.by(await tx.session.execute(text(query), bound))
+
+
+def _parts(whole: Touched) -> Iterable[Touched]:
+    """In portions; who is the same first, accounts when all journeys are there."""
+    yield Touched(merges=whole.merges)
+    for keys in _portions(whole.leads):
+        yield Touched(leads=keys)
+    for keys in _portions(whole.opportunities):
+        yield Touched(opportunities=keys)
+    for keys in _portions(whole.accounts):
+        yield Touched(accounts=keys)
+    yield Touched(days=whole.days)
+
+
+def _portions(keys: set[UUID]) -> Iterable[set[UUID]]:
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), KEYS_AT_ONCE):
+        yield set(ordered[start : start + KEYS_AT_ONCE])
+
+
+async def _catch_up(runtime: Runtime, replay: Replay, report: Report) -> None:
+    """What was told meanwhile, until little is left."""
+    while replay.behind(ends := await replay.ends()) > TAIL:
+        async for letters in replay.read(ends):
+            async with runtime.database.transaction() as tx:
+                await _take(tx.session, runtime, letters, report)
+
+
+async def _take(session: AsyncSession, runtime: Runtime, letters: list[Letter], report: Report) -> None:
+    facts = _facts(letters, report)
+    fresh = await store(session, facts, NEXT)
+    report.facts += len(fresh)
+    touched = Touched.by(fact for fact in facts if fact.id in fresh)
+    await Folding(session, runtime.settings.zone, source=NEXT, target=NEXT).fold(touched)
+
+
+async def _change_over(runtime: Runtime, replay: Replay, report: Report, *, verify: bool) -> None:
+    """Everyone who folds waits while we read to where they stand, and compare or change over."""
+    async with runtime.database.transaction() as tx:
+        for setting in PATIENT.split(";"):
+            await tx.session.execute(text(setting))
+        await tx.session.execute(text(TURN), {"key": FOLDER})
+        async for letters in replay.read(await _standing(tx.session, await replay.ends())):
+            await _take(tx.session, runtime, letters, report)
+        if verify:
+            report.differences = await _differences(tx.session)
+            await tx.session.execute(text(f"DROP SCHEMA {NEXT} CASCADE"))
+            return
+        await tx.session.execute(text("LOCK TABLE passage IN ACCESS EXCLUSIVE MODE"))
+        await tx.session.execute(text(f"CREATE SCHEMA {OLD}"))
+        for table in REPLAYED:
+            await tx.session.execute(text(f"ALTER TABLE {LIVE}.{table.name} SET SCHEMA {OLD}"))
+            await tx.session.execute(text(f"ALTER TABLE {NEXT}.{table.name} SET SCHEMA {LIVE}"))
+        for schema in (OLD, NEXT):
+            await tx.session.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        await beat(tx.session, clock.utc_now())
+        report.switched = True
+
+
+async def _standing(session: AsyncSession, ends: Position) -> Mapping[tuple[str, int], int]:
+    """Where the live consumer stands; a topic it never read does not count."""
+    rows = await session.execute(text("SELECT topic, partition, next_offset FROM consumer_offset"))
+    return {
+        (topic, number): min(offset, ends[topic, number]) for topic, number, offset in rows if (topic, number) in ends
+    }
+
+
+async def _differences(session: AsyncSession) -> dict[str, tuple[int, int]]:
+    found = {}
+    for table in (REPLAYED[0], *CACHES):
+        columns = ", ".join(column.name for column in table.columns)
+        one, other = (f"SELECT {columns} FROM {schema}.{table.name}" for schema in (LIVE, NEXT))
+        used, rebuilt = f"({one} EXCEPT ALL {other}) AS a", f"({other} EXCEPT ALL {one}) AS b"
+        query = f"SELECT (SELECT count(*) FROM {used}), (SELECT count(*) FROM {rebuilt})"
+        counts: Any = (await session.execute(text(query))).one()
+        if any(counts):
+            found[table.name] = (counts[0], counts[1])
+    return found

@@ -1,0 +1,79 @@
+"""Take facts in: the set union of what is known and what came, and what follows from the new ones."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kpi import models
+from services.kpi.commands.folding import Folding, Touched
+from services.kpi.commands.storing import beat, fact_row, insert
+from services.kpi.models import LIVE
+from services.kpi.projections import facts as told
+from services.kpi.projections.facts import Fact
+
+# One at a time folds: facts of one journey may come over several topics and partitions, and each must see the others.
+# Taken before any table is written, so that whoever holds it never waits for a table of another who waits for it.
+FOLDER = 0x7E_0DE1_F01D
+TURN = "SELECT pg_advisory_xact_lock(:key)"
+
+_SEEN = """
+INSERT INTO {schema}.stream_state AS s (source, stream, seen, highest, gap_since)
+SELECT source, stream, seen, highest, CASE WHEN highest > seen THEN clock_timestamp() END
+FROM unnest(CAST(:sources AS text[]), CAST(:streams AS text[]), CAST(:seen AS bigint[]), CAST(:highest AS bigint[]))
+     AS n(source, stream, seen, highest) ORDER BY source, stream
+ON CONFLICT (source, stream) DO UPDATE SET seen = s.seen + excluded.seen,
+    highest = greatest(s.highest, excluded.highest),
+    gap_since = CASE WHEN greatest(s.highest, excluded.highest) > s.seen + excluded.seen
+                     THEN coalesce(s.gap_since, clock_timestamp()) END
+"""
+# The caller's own id of a person may say who they are; it goes with them, whichever was told first.
+_FORGET = """
+UPDATE {schema}.fact f SET data = f.data - 'external_id',
+    reference = CASE WHEN f.reference = f.data ->> 'external_id' THEN NULL ELSE f.reference END
+FROM {schema}.fact e
+WHERE e.type = :erased AND e.lead_id = ANY(CAST(:leads AS uuid[])) AND f.lead_id = e.lead_id
+  AND jsonb_exists(f.data, 'external_id')
+"""
+
+
+async def record(session: AsyncSession, facts: Sequence[Fact], *, zone: tzinfo, now: datetime) -> set[UUID]:
+    """Store the facts that are new, fold what they touch; returns the ids of the new ones."""
+    await session.execute(text(TURN), {"key": FOLDER})
+    fresh = await store(session, facts)
+    if fresh:
+        await Folding(session, zone).fold(Touched.by(fact for fact in facts if fact.id in fresh))
+        await beat(session, now)
+    return fresh
+
+
+async def store(session: AsyncSession, facts: Sequence[Fact], schema: str = LIVE) -> set[UUID]:
+    """Facts nobody knew yet into the set; their streams' numbers beside them."""
+    distinct = {fact.id: fact for fact in facts}
+    rows = map(fact_row, distinct.values())
+    then = "ON CONFLICT (event_id) DO NOTHING RETURNING event_id"
+    fresh = set((await insert(session, models.fact, rows, schema, then)).scalars()) if distinct else set()
+    if not fresh:
+        return fresh
+    new = [distinct[event_id] for event_id in fresh]
+    seen = Counter((fact.source, fact.stream) for fact in new)
+    highest: dict[tuple[str, str], int] = {}
+    for fact in new:
+        key = fact.source, fact.stream
+        highest[key] = max(fact.sequence, highest.get(key, 0))
+    streams = sorted(seen)
+    await session.execute(
+        text(_SEEN.format(schema=schema)),
+        {
+            "sources": [source for source, _ in streams],
+            "streams": [stream for _, stream in streams],
+            "seen": [seen[key] for key in streams],
+            "highest": [highest[key] for key in streams],
+        },
+    )
+    leads = sorted({fact.lead_id for fact in new if fact.lead_id})
+    await session.execute(text(_FORGET.format(schema=schema)), {"erased": told.LEAD_ERASED, "leads": leads})
+    return fresh

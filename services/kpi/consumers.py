@@ -1,0 +1,108 @@
+"""What every department told, taken in as facts: a set, so order, repetition and lateness do not matter.
+
+Nothing is dropped or kept waiting because of its number; a number that is missing is only watched (`stream_state`).
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import delete, select
+
+from services.kpi.commands.reading import Unusable, fact_of
+from services.kpi.commands.recording import record
+from services.kpi.projections.facts import Fact
+from shared import clock
+from shared.contracts.envelope import Meta
+from shared.database import Transaction, transient
+from shared.messaging import parking
+from shared.messaging.parking import Letter, parked_event
+from shared.messaging.receiver import Receiver, count, letter_of, waited
+from shared.service import Runtime
+from shared.settings import Settings
+
+log = structlog.get_logger()
+
+AGAIN = 500
+
+
+class FactStore(Receiver):
+    """kpi's side of the hand-off."""
+
+    def __init__(self, runtime: Runtime, publishers: Mapping[str, str]) -> None:
+        super().__init__(runtime.database, publishers, runtime.settings.dead_letter_topic)
+        self._zone = runtime.settings.zone
+
+    async def take(self, tx: Transaction, letters: Sequence[Letter], *, careful: bool) -> None:
+        facts: list[tuple[Letter, Fact]] = []
+        for letter in letters:
+            try:
+                facts.append((letter, fact_of(letter.meta, letter.data)))
+            except Unusable as error:
+                await _park(tx, letter, str(error))
+        for some in [[fact] for fact in facts] if careful else [facts]:
+            await self._record(tx, some, careful)
+
+    async def _record(self, tx: Transaction, facts: Sequence[tuple[Letter, Fact]], careful: bool) -> None:
+        if not careful:
+            await _union(tx, facts, self._zone)
+            return
+        try:
+            async with tx.session.begin_nested():
+                await _union(tx, facts, self._zone)
+        except Exception as error:
+            if transient(error):
+                raise
+            for letter, _ in facts:
+                await _park(tx, letter, f"{type(error).__name__}: {error}")
+
+
+async def _union(tx: Transaction, facts: Sequence[tuple[Letter, Fact]], zone: ZoneInfo) -> None:
+    fresh = await record(tx.session, [fact for _, fact in facts], zone=zone, now=clock.utc_now())
+    new = {fact.id: letter.meta for letter, fact in facts if fact.id in fresh}
+    outcomes = Counter(meta.type for meta in new.values())
+    again = Counter(fact.type for _, fact in facts)
+    again.subtract(outcomes)
+    tx.after_commit(lambda: _measure(list(new.values()), outcomes, again))
+
+
+async def redrive(tx: Transaction, _: datetime) -> int:
+    """Try what is parked again: a newer reader may understand it. Returns how many became facts."""
+    done, zone = 0, Settings(service="kpi").zone
+    for row in await tx.session.execute(select(parked_event).order_by(parked_event.c.parked_at).limit(AGAIN)):
+        letter = letter_of(row)
+        try:
+            async with tx.session.begin_nested():
+                await _union(tx, [(letter, fact_of(letter.meta, letter.data))], zone)
+        except Exception as error:
+            if transient(error):
+                raise
+            continue
+        meta = letter.meta
+        await tx.session.execute(
+            delete(parked_event).where(
+                parked_event.c.source == meta.source,
+                parked_event.c.stream == meta.key,
+                parked_event.c.sequence == meta.sequence,
+            )
+        )
+        done += 1
+    return done
+
+
+async def _park(tx: Transaction, letter: Letter, error: str) -> None:
+    log.error("event parked", type=letter.meta.type, key=letter.meta.key, error=error[:300])
+    await parking.park(tx.session, letter, parking.POISON, error[:2000])
+    tx.after_commit(lambda: count(letter.meta.type, "parked"))
+
+
+def _measure(new: Sequence[Meta], applied: Counter[str], again: Counter[str]) -> None:
+    for kind, number in applied.items():
+        count(kind, "applied", number)
+    for kind, number in (+again).items():
+        count(kind, "duplicate", number)
+    for meta in new:
+        if not meta.replay_only:  # history was recorded when its company lived it
+            waited(meta)

@@ -1,0 +1,118 @@
+"""The gauges Prometheus scrapes, read from the tables every few seconds."""
+
+import asyncio
+import time
+from datetime import date, timedelta
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kpi import instruments
+from services.kpi.domain.periods import Period, months_after
+from services.kpi.metrics import standing
+from services.kpi.metrics.deals import pipeline
+from services.kpi.metrics.funnel import funnel
+from services.kpi.metrics.question import ALL, Question, View
+from services.kpi.metrics.recurring import NO_COURSE, courses, shown
+from services.kpi.queries.decisions import decisions
+from services.kpi.schemas.figures import Figure
+from shared import clock
+from shared.database import transient
+from shared.money import Money
+from shared.service import Runtime
+
+log = structlog.get_logger()
+EVERY_SECONDS = 5.0
+NAN = float("nan")
+
+
+async def export(runtime: Runtime) -> None:
+    """Runs until cancelled; a database that is away only leaves the gauges as they were."""
+    while True:
+        try:
+            async with runtime.database.reading() as session:
+                await session.execute(text("LOCK TABLE passage IN ACCESS SHARE MODE"))
+                await read(session, runtime)
+        except Exception as error:
+            if not transient(error):
+                raise
+            log.warning("gauges wait", error=str(error)[:200])
+        if runtime.health.consumer_at:
+            instruments.freshness.set(time.monotonic() - runtime.health.consumer_at)
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def read(session: AsyncSession, runtime: Runtime) -> None:
+    """Set every gauge once."""
+    today = clock.day_of(clock.utc_now(), runtime.settings.zone)
+    month = Period(today.replace(day=1), months_after(today, 1))
+    view = await _view(session, runtime, month)
+    await _chain(view)
+    await _recurring(view, today)
+    await _standing(view)
+
+
+async def _view(session: AsyncSession, runtime: Runtime, whole: Period, basis: str = "booked") -> View:
+    settings = runtime.settings
+    question = Question(
+        whole,
+        settings.zone,
+        clock.utc_now(),
+        currency=settings.currency,
+        company_currency=settings.currency,
+        basis=basis,
+    )
+    return View(session, question, await decisions(session, whole))
+
+
+async def _chain(view: View) -> None:
+    for stage in (await funnel(view, view.decisions.chain)).stages:
+        instruments.base.labels(stage.stage).set(stage.base.value)
+        instruments.goal.labels(stage.stage).set(_number(stage.goal.value))
+        instruments.rate.labels(stage.stage).set(_number(stage.rate.value))
+        instruments.target.labels(stage.stage).set(_number(stage.goal.target))
+
+
+async def _recurring(view: View, today: date) -> None:
+    month = shown((await courses(view)).get(ALL, NO_COURSE), view)
+    for name in ("start", "end"):
+        instruments.mrr.labels(name).set(_minor(getattr(month, name)))
+    for name in ("new", "expansion", "contraction", "churn", "reactivation"):
+        instruments.mrr.labels(name).set(_minor(getattr(month.movements, name, None)))
+    for basis in ("booked", "live"):
+        found = view.with_question(basis=basis)
+        end = shown((await courses(found)).get(ALL, NO_COURSE), found).end
+        instruments.arr.labels(basis).set(12 * _minor(end))
+    tomorrow = today + timedelta(days=1)
+    last_year = view.with_question(whole=Period(tomorrow - timedelta(days=365), tomorrow))
+    year = shown((await courses(last_year)).get(ALL, NO_COURSE), last_year)
+    instruments.nrr.set(_number(year.nrr.value))
+    instruments.grr.set(_number(year.grr.value))
+    open_now = (await pipeline(view)).get(ALL, Figure(value=0)).value
+    instruments.pipeline.set(open_now.amount if isinstance(open_now, Money) else _number(open_now))
+
+
+async def _standing(view: View) -> None:
+    instruments.feedback_open.clear()
+    for parties, items in (await standing.feedback_open(view)).items():
+        instruments.feedback_open.labels(*parties).set(items)
+    risk = await standing.churn_risk(view)
+    instruments.churn_risk_open.set(risk.customers)
+    instruments.churn_risk_mrr.set(NAN if risk.mrr is None else float(risk.mrr))
+    for state, waiting in (await standing.waiting_for_contact(view)).items():
+        instruments.sla_waiting.labels(state).set(waiting)
+    if valve := await standing.valve(view):
+        instruments.valve_threshold.set(valve.threshold)
+        instruments.utilisation.set(_number(valve.utilisation))
+    instruments.recycle_overdue.set(await standing.recycle_overdue(view))
+    instruments.gaps.set(await standing.gaps(view))
+
+
+def _number(value: float | None) -> float:
+    """Prometheus has no null: what is not known is not a number."""
+    return NAN if value is None else float(value)
+
+
+def _minor(money: Money | None) -> float:
+    return NAN if money is None else money.amount

@@ -1,0 +1,139 @@
+"""Deals: what was won and how long it took, what is open, and what it is worth.
+
+A deal's value is its MRR where one was told, else its whole amount.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from services.kpi.metrics.entries import SAME, UNITS, counted, entered
+from services.kpi.metrics.exchange import RATES, bound, money
+from services.kpi.metrics.figures import Figures, count, no_value, unpriced
+from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.rates import NO_BASE
+from services.kpi.schemas.figures import Figure
+
+WORTH = "coalesce(p.mrr_amount, p.whole_amount)"
+CURRENCY = "CASE WHEN p.mrr_amount IS NULL THEN p.whole_currency ELSE p.mrr_currency END"
+_PRICED = f"""
+    , {WORTH} * (SELECT factor FROM rates WHERE currency = {CURRENCY}) AS worth, {WORTH} IS NOT NULL AS told
+"""
+
+
+async def _closed(view: View) -> list[Any]:
+    """By cell and result: number, sum and middle of the values of deals closed in the span."""
+    query = f"""
+        WITH {RATES}
+        SELECT milestone, {view.shown}, count(*) AS deals, sum(worth) AS total,
+               count(*) FILTER (WHERE told) AS valued,
+               count(*) FILTER (WHERE told AND worth IS NULL) AS unpriced,
+               array_agg(worth ORDER BY worth) FILTER (WHERE worth IS NOT NULL) AS worths
+        FROM ({entered(view, _PRICED)}) AS e {view.cells("milestone")}
+    """
+    return await view.rows(query, {"milestones": ["won", "lost"], "starts": view.starts, **bound(view)})
+
+
+async def won_value(view: View) -> Figures:
+    return {
+        cell_of(row): unpriced() if row.unpriced else _beside(row, Figure(value=money(row.total, view)))
+        for row in await _closed(view)
+        if row.milestone == "won"
+    }
+
+
+async def won_average(view: View) -> Figures:
+    found = {}
+    for row in await _closed(view):
+        if row.milestone == "won":
+            mean = money(row.total / row.valued, view) if row.valued and not row.unpriced else None
+            figure = Figure(value=mean, reason=None if mean else NO_BASE)
+            found[cell_of(row)] = unpriced() if row.unpriced else _beside(row, figure)
+    return found
+
+
+async def won_median(view: View) -> Figures:
+    found = {}
+    for row in await _closed(view):
+        if row.milestone == "won":
+            middle = money(_middle(row.worths), view) if row.worths else None
+            figure = Figure(value=middle, reason=None if middle else NO_BASE)
+            found[cell_of(row)] = unpriced() if row.unpriced else _beside(row, figure)
+    return found
+
+
+def _middle(ordered: list[Decimal]) -> Decimal:
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def _beside(row: Any, figure: Figure) -> Figure:
+    """With the number of deals and of those nobody told the value of."""
+    return figure.model_copy(update={"more": {"deals": row.deals, "without_value": row.deals - row.valued}})
+
+
+async def win_value(view: View) -> Figures:
+    """Of the value of all deals closed in the span, the share won."""
+    sums: dict[Cell, dict[str, Any]] = {}
+    for row in await _closed(view):
+        sums.setdefault(cell_of(row), {})[row.milestone] = row
+    found = {}
+    for cell, rows in sums.items():
+        if any(row.unpriced for row in rows.values()):
+            found[cell] = unpriced()
+            continue
+        won = rows["won"].total or Decimal(0) if "won" in rows else Decimal(0)
+        whole = sum((row.total or Decimal(0) for row in rows.values()), Decimal(0))
+        if not whole:
+            found[cell] = no_value(view)
+            continue
+        found[cell] = Figure(value=float(won / whole), numerator=money(won, view), denominator=money(whole, view))
+    return found
+
+
+def cycle_days(*results: str) -> Any:
+    """Days from opened to closed of the deals that ended so; the clock of a reopened deal runs on."""
+
+    async def compute(view: View) -> Figures:
+        days = ", extract(epoch FROM p.at - p.since)::float8 / 86400 AS days"
+        query = f"""
+            SELECT {view.shown}, count(days) AS deals, sum(days) AS total, count(*) - count(days) AS undated,
+                   percentile_cont(0.5) WITHIN GROUP (ORDER BY days) AS median
+            FROM ({entered(view, days)}) AS e {view.cells()}
+        """
+        rows = await view.rows(query, {"milestones": list(results), "starts": view.starts})
+        return {cell_of(row): _days(row) for row in rows}
+
+    return compute
+
+
+def _days(row: Any) -> Figure:
+    more = {"median": row.median, "mean": row.total / row.deals if row.deals else None, "undated": row.undated}
+    reason = None if row.deals else NO_BASE
+    return Figure(value=row.median, numerator=row.total, denominator=row.deals, reason=reason, more=more)
+
+
+async def _open(view: View) -> list[Any]:
+    """By cell: opportunities open at the end of its span, or at as_of where that is earlier."""
+    query = f"""
+        WITH {RATES}, {WINDOWS}
+        SELECT {view.window_shown}, {counted(view)} AS deals, sum(worth) AS total,
+               count(*) FILTER (WHERE told AND worth IS NULL) AS unpriced
+        FROM (
+            SELECT w.period, {view.slice} AS slice, {UNITS[view.question.unit]} AS unit {_PRICED}
+            FROM windows w JOIN {{schema}}.opportunity_state p
+              ON p.status = 'open' AND p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
+            {SAME} WHERE true {view.filters}
+        ) AS e {view.window_cells()}
+    """
+    return await view.rows(query, {**view.windows, **bound(view)})
+
+
+async def open_deals(view: View) -> Figures:
+    return {cell_of(row): count(row.deals) for row in await _open(view)}
+
+
+async def pipeline(view: View) -> Figures:
+    return {
+        cell_of(row): unpriced() if row.unpriced else Figure(value=money(row.total, view), more={"deals": row.deals})
+        for row in await _open(view)
+    }

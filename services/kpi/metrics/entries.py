@@ -1,0 +1,100 @@
+"""Counts: entries into milestones in a span of time, and ends of the way.
+
+`value` counts the unit that was asked for (ways, people, companies), `passes` always ways, `unique` always people.
+`chained` leaves out what came from outside the chain: recycled leads, opportunities no SQL preceded.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from services.kpi.metrics.question import Cell, View, cell_of
+from shared.contracts.base import DIMENSIONS
+
+PERSON = "coalesce(l.canonical_id, p.lead_id, p.opportunity_id, p.account_id)"
+COMPANY = "coalesce(a.canonical_id, p.account_id, l.canonical_id, p.lead_id, p.opportunity_id)"
+UNITS = {"cycle": "1", "lead": PERSON, "account": COMPANY}
+SAME = """
+    LEFT JOIN {schema}.alias l ON l.kind = 'lead' AND l.id = p.lead_id
+    LEFT JOIN {schema}.alias a ON a.kind = 'account' AND a.id = p.account_id
+"""
+HOLDS = "p.at <= :as_of AND (p.until IS NULL OR p.until > :as_of)"
+WAY = "coalesce(p.lead_id::text || '/' || coalesce(p.cycle, 1), p.opportunity_id::text, p.account_id::text)"
+
+
+class Entries(NamedTuple):
+    value: int = 0
+    chained: int = 0
+    passes: int = 0
+    unique: int = 0
+
+
+NONE = Entries()
+Counts = Mapping[Cell, Mapping[str, Entries]]
+
+
+def counted(view: View, where: str = "true", name: str = "unit") -> str:
+    """How many of the unit, as SQL over rows with `unit`."""
+    what = "*" if view.question.unit == "cycle" else f"DISTINCT {name}"
+    return f"count({what}) FILTER (WHERE {where})"
+
+
+def entered(view: View, columns: str = "") -> str:
+    """Rows of passage `p` that were entered in the span, with their unit, person, period and slice, as SQL."""
+    return f"""
+        SELECT p.*, {UNITS[view.question.unit]} AS unit, {PERSON} AS person, {view.slice} AS slice,
+               width_bucket(p.at, CAST(:starts AS timestamptz[])) - 1 AS period {columns}
+        FROM {{schema}}.passage p {SAME}
+        WHERE p.milestone = ANY(:milestones) AND p.at >= :from AND p.at < :to AND {HOLDS} {view.filters}
+    """
+
+
+async def entries(view: View, milestones: Iterable[str]) -> Counts:
+    """For each cell the entries into each milestone; `visitor` is counted from the days' figures."""
+    names = sorted(set(milestones))
+    query = f"""
+        SELECT milestone, {view.shown}, {counted(view)} AS value, {counted(view, "NOT outside")} AS chained,
+               count(*) AS passes, count(DISTINCT person) AS people
+        FROM ({entered(view)}) AS e {view.cells("milestone")}
+    """
+    found: dict[Cell, dict[str, Entries]] = {}
+    for row in await view.rows(query, {"milestones": names, "starts": view.starts}):
+        figures = Entries(row.value, row.chained, row.passes, row.people)
+        found.setdefault(cell_of(row), {})[row.milestone] = figures
+    if "visitor" in names:
+        for cell, visitors in (await visitors_of(view)).items():
+            found.setdefault(cell, {})["visitor"] = Entries(visitors, visitors, visitors, 0)
+    return found
+
+
+async def skipped(view: View, milestones: Iterable[str]) -> Mapping[Cell, Mapping[str, int]]:
+    """For each cell and milestone: ways that entered a later one in the span without ever having entered it."""
+    query = f"""
+        SELECT missing AS milestone, {view.shown}, count(DISTINCT way) AS ways
+        FROM ({entered(view, f", {WAY} AS way")}) AS e, unnest(e.skipped) AS missing {view.cells("missing")}
+    """
+    found: dict[Cell, dict[str, int]] = {}
+    for row in await view.rows(query, {"milestones": sorted(set(milestones)), "starts": view.starts}):
+        found.setdefault(cell_of(row), {})[row.milestone] = row.ways
+    return found
+
+
+async def visitors_of(view: View) -> Mapping[Cell, int]:
+    """Sums of the days' figures. Visits are told by channel and campaign only: in other dimensions they are unset."""
+    query = f"""
+        SELECT {view.shown}, sum(figure)::bigint AS visitors FROM (
+            SELECT p.figure, {view.slice} AS slice, width_bucket(p.day, CAST(:days AS date[])) - 1 AS period
+            FROM (
+                SELECT d.*, {_NOT_TOLD}, 1 AS cycle,
+                       jsonb_build_object('channel', d.channel, 'campaign', d.campaign) AS latest
+                FROM {{schema}}.visit_day d
+                WHERE d.day >= :first AND d.day < :last AND d.at <= :as_of AND (d.until IS NULL OR d.until > :as_of)
+            ) AS p WHERE true {view.filters}
+        ) AS e {view.cells()}
+    """
+    whole = view.question.whole
+    days = [period.start for period in view.periods] or [whole.start]
+    rows = await view.rows(query, {"first": whole.start, "last": whole.end, "days": days})
+    return {cell_of(row): row.visitors for row in rows if row.visitors is not None}
+
+
+_NOT_TOLD = ", ".join(f"NULL::text AS {name}" for name in DIMENSIONS if name not in ("channel", "campaign"))

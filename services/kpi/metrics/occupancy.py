@@ -1,0 +1,28 @@
+"""Where every lead's cycle is: each in exactly one place, so the places add up to the cycles."""
+
+from services.kpi.metrics.figures import Figures
+from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
+from services.kpi.projections.places import PLACES
+from services.kpi.schemas.figures import Figure
+
+
+async def occupancy(view: View) -> Figures:
+    """Cycles by place at the end of the span, or at as_of where that is earlier."""
+    query = f"""
+        WITH {WINDOWS}
+        SELECT place, {view.window_shown}, count(*) AS ways
+        FROM (
+            SELECT w.period, {view.slice} AS slice, p.place FROM windows w
+            JOIN {{schema}}.place p ON p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
+            WHERE true {view.filters}
+        ) AS e {view.window_cells("place")}
+    """
+    found: dict[Cell, dict[str, int]] = {}
+    for row in await view.rows(query, view.windows):
+        found.setdefault(cell_of(row), {})[row.place] = row.ways
+    return {cell: _figure(places) for cell, places in found.items()}
+
+
+def _figure(places: dict[str, int]) -> Figure:
+    shown = {name: places[name] for name in PLACES if name in places}
+    return Figure(value=sum(shown.values()), more={"places": shown})

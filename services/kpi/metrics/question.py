@@ -1,0 +1,168 @@
+"""What is asked, and the view of the rows it is asked of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kpi.domain.decisions import Decisions
+from services.kpi.domain.periods import Period, cut, full
+from services.kpi.models import LIVE
+from shared.clock import start_of_day
+
+UNSET = "(unset)"
+TICK = timedelta(microseconds=1)
+WHOLE = -1
+
+
+class Cell(NamedTuple):
+    """A part of an answer: one period by its place (from 0), one value of the dimension; None means all."""
+
+    period: int | None = None
+    value: str | None = None
+
+
+ALL = Cell()
+
+
+@dataclass(frozen=True)
+class Question:
+    """The common part of every question. `as_of` is now where nothing else was asked; filters may be `(unset)`."""
+
+    whole: Period
+    zone: ZoneInfo
+    as_of: datetime
+    known_at: datetime | None = None
+    mode: str = "flow"
+    unit: str = "cycle"
+    slice: str = "entry"
+    by: str | None = None
+    interval: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+    window_days: int | None = None
+    currency: str = "JPY"
+    company_currency: str = "JPY"
+    basis: str = "booked"
+
+
+@dataclass(frozen=True)
+class View:
+    """A consistent look at the rows: those in use, or those folded from what was known at an earlier time."""
+
+    session: AsyncSession
+    question: Question
+    decisions: Decisions
+    schema: str = LIVE
+
+    async def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+        """Rows of `query`; `{schema}` in it stands for where the tables are, the cut and the filters are bound."""
+        found = {"as_of": self.question.as_of, "from": self.start, "to": self.end, **self._filter_values}
+        bound = {name: value for name, value in {**found, **(parameters or {})}.items() if f":{name}" in query}
+        return list(await self.session.execute(text(query.replace("{schema}", self.schema)), bound))
+
+    def with_question(self, **changes: Any) -> "View":
+        """The same rows, asked a little differently."""
+        return replace(self, question=replace(self.question, **changes))
+
+    @property
+    def start(self) -> datetime:
+        return start_of_day(self.question.whole.start, self.question.zone)
+
+    @property
+    def end(self) -> datetime:
+        return start_of_day(self.question.whole.end, self.question.zone)
+
+    @cached_property
+    def periods(self) -> list[Period]:
+        """In the asked interval; none where none was asked."""
+        asked = self.question
+        return list(cut(asked.whole, asked.interval, self.decisions.first_month)) if asked.interval else []
+
+    def has_ended(self, period: Period) -> bool:
+        return start_of_day(period.end, self.question.zone) <= self.question.as_of
+
+    def is_partial(self, period: Period) -> bool:
+        """Not over yet, or cut off by the ends of what was asked."""
+        interval = self.question.interval or "day"
+        return not self.has_ended(period) or not full(period, interval, self.decisions.first_month)
+
+    @property
+    def slice(self) -> str:
+        """The asked dimension of a row `p`, as SQL; a constant where none was asked."""
+        return f"coalesce({self._value(self.question.by)}, '{UNSET}')" if self.question.by else "NULL::text"
+
+    def _value(self, dimension: str) -> str:
+        return f"p.{dimension}" if self.question.slice == "entry" else f"(p.latest ->> '{dimension}')"
+
+    @property
+    def filters(self) -> str:
+        """The asked filters on a row `p`, as SQL conditions that begin with AND."""
+        found = []
+        for name, value in self.question.filters.items():
+            if name == "cycles":
+                found.append("AND coalesce(p.cycle, 1) " + ("= 1" if value == "first" else "> 1"))
+            else:
+                column = self._value(name)
+                found.append(f"AND {column} IS NULL" if value == UNSET else f"AND {column} = :filter_{name}")
+        return " ".join(found)
+
+    @property
+    def _filter_values(self) -> dict[str, str]:
+        return {f"filter_{name}": value for name, value in self.question.filters.items()}
+
+    @property
+    def starts(self) -> list[datetime]:
+        """Where each period begins; the one span as a whole where no interval was asked."""
+        return [start_of_day(period.start, self.question.zone) for period in self.periods] or [self.start]
+
+    @property
+    def shown(self) -> str:
+        """The columns of a cell, for a query that ends with `cells`."""
+        period = "period" if self.question.interval else "NULL::int AS period"
+        return f"{period}, {'slice' if self.question.by else 'NULL::text AS slice'}"
+
+    def cells(self, *leading: str) -> str:
+        """GROUP BY every cell that was asked for, of rows with `period` and `slice`."""
+        parts: list[list[str]] = [[]]
+        parts += [["period"]] if self.question.interval else []
+        parts += [["slice"]] if self.question.by else []
+        parts += [["period", "slice"]] if self.question.interval and self.question.by else []
+        return "GROUP BY GROUPING SETS (" + ", ".join(f"({', '.join([*leading, *part])})" for part in parts) + ")"
+
+    @property
+    def windows(self) -> dict[str, Any]:
+        """The parameters of WINDOWS: the whole and every period, none reaching beyond as_of."""
+        zone, last = self.question.zone, self.question.as_of + TICK
+        spans = [self.question.whole, *self.periods]
+        starts = [start_of_day(span.start, zone) for span in spans]
+        ends = [min(start_of_day(span.end, zone), last) for span in spans]
+        return {
+            "windows": list(range(WHOLE, len(self.periods))),
+            "window_starts": starts,
+            "window_ends": [max(pair) for pair in zip(starts, ends, strict=True)],
+        }
+
+    @property
+    def window_shown(self) -> str:
+        return f"period, {'slice' if self.question.by else 'NULL::text AS slice'}"
+
+    def window_cells(self, *leading: str) -> str:
+        """GROUP BY the cells of rows that stand in windows."""
+        parts = [["period"], ["period", "slice"]] if self.question.by else [["period"]]
+        return "GROUP BY GROUPING SETS (" + ", ".join(f"({', '.join([*leading, *part])})" for part in parts) + ")"
+
+
+WINDOWS = """windows AS (
+    SELECT * FROM unnest(CAST(:windows AS int[]), CAST(:window_starts AS timestamptz[]),
+                         CAST(:window_ends AS timestamptz[])) AS w(period, starts, ends)
+)"""
+"""One row for each span that is looked at: the whole is -1, periods count from 0."""
+
+
+def cell_of(row: Any) -> Cell:
+    return Cell(None if row.period == WHOLE else row.period, row.slice)

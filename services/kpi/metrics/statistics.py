@@ -1,0 +1,31 @@
+"""Intervals and rounding."""
+
+from collections.abc import Sequence
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from math import sqrt
+
+Z95 = 1.959963984540054
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float] | None:
+    """Wilson's score interval at 95 % of a share; None where it is no share (nothing tried, or more than all)."""
+    if trials <= 0 or not 0 <= successes <= trials:
+        return None
+    share, z2 = successes / trials, Z95 * Z95
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = Z95 * sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials)) / (1 + z2 / trials)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def half_even(value: Decimal) -> int:
+    return int(value.to_integral_value(ROUND_HALF_EVEN))
+
+
+def apportion(parts: Sequence[Decimal], total: int) -> list[int]:
+    """Whole numbers near `parts` that add up to `total`: what is left over goes to the largest remainders."""
+    floors = [int(part.to_integral_value(ROUND_FLOOR)) for part in parts]
+    left = total - sum(floors)
+    remainders = sorted(range(len(parts)), key=lambda place: (floors[place] - parts[place], place))
+    for place in remainders[: max(0, min(left, len(parts)))]:
+        floors[place] += 1
+    return floors

@@ -1,0 +1,278 @@
+"""kpi's tables: the facts, the caches folded from them, and what kpi itself decides.
+
+`fact` only grows. Every cache can be thrown away and folded again; a replay builds both anew and never touches the
+decisions. Caches have no ids of their own and no history of changes: a journey's rows are replaced as a whole.
+"""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared import database
+from shared.contracts.base import DIMENSIONS
+from shared.database import NAMING
+
+LIVE = "public"
+"""The schema of the tables in use; a replay and a look at the past have theirs."""
+
+
+class Base(database.Table):
+    __abstract__ = True
+    metadata = MetaData(naming_convention=NAMING)
+
+
+def _instant(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _id(name: str, *, nullable: bool = True) -> Column[Any]:
+    return Column(name, Uuid, nullable=nullable)
+
+
+def _dimensions() -> list[Column[Any]]:
+    return [Column(name, Text) for name in DIMENSIONS]
+
+
+def _sliced() -> list[Column[Any]]:
+    """The values at entry, and the latest known ones for `slice=latest`."""
+    return [*_dimensions(), Column("latest", JSONB, nullable=False)]
+
+
+def _money(*names: str) -> list[Column[Any]]:
+    return [
+        column for name in names for column in (Column(f"{name}_amount", BigInteger), Column(f"{name}_currency", Text))
+    ]
+
+
+fact = Table(
+    "fact",
+    Base.metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("publisher", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    _id("lead_id"),
+    Column("cycle", Integer),
+    _id("account_id"),
+    _id("opportunity_id"),
+    _id("contract_id"),
+    Column("reference", Text),
+    _instant("occurred_at"),
+    _instant("recorded_at"),
+    *_dimensions(),
+    *_money("mrr", "whole"),
+    Column("data", JSONB, nullable=False),
+    Index("ix_fact_lead", "lead_id", postgresql_where=text("lead_id IS NOT NULL")),
+    Index("ix_fact_opportunity", "opportunity_id", postgresql_where=text("opportunity_id IS NOT NULL")),
+    Index("ix_fact_account", "account_id", postgresql_where=text("account_id IS NOT NULL")),
+    Index("ix_fact_reference", "reference", postgresql_where=text("reference IS NOT NULL")),
+    Index("ix_fact_recorded", "recorded_at"),
+    Index("ix_fact_type", "type", "occurred_at"),
+)
+passage = Table(
+    "passage",
+    Base.metadata,
+    Column("milestone", Text, primary_key=True),
+    Column("subject", Uuid, primary_key=True),
+    Column("subject_cycle", Integer, primary_key=True),
+    Column("ordinal", SmallInteger, primary_key=True),
+    _instant("at"),
+    _instant("until", nullable=True),
+    _id("event_id", nullable=False),
+    _id("lead_id"),
+    Column("cycle", Integer),
+    _id("opportunity_id"),
+    _id("account_id"),
+    Column("outside", Boolean, nullable=False),
+    Column("skipped", ARRAY(Text), nullable=False),
+    Column("cycle_source", Text),
+    Column("reason", Text),
+    _instant("since", nullable=True),
+    Column("starts_on", Date),
+    *_money("mrr", "whole"),
+    *_sliced(),
+    Index("ix_passage_milestone", "milestone", "at"),
+    Index("ix_passage_lead", "lead_id", postgresql_where=text("lead_id IS NOT NULL")),
+    Index("ix_passage_opportunity", "opportunity_id", postgresql_where=text("opportunity_id IS NOT NULL")),
+    Index(
+        "ix_passage_customer",
+        text("coalesce(account_id, lead_id, opportunity_id)"),
+        postgresql_where=text("milestone IN ('won', 'customer', 'onboarded')"),
+    ),
+)
+opportunity_state = Table(
+    "opportunity_state",
+    Base.metadata,
+    Column("opportunity_id", Uuid, primary_key=True),
+    Column("at", DateTime(timezone=True), primary_key=True),
+    _instant("until", nullable=True),
+    Column("status", Text, nullable=False),
+    _id("lead_id"),
+    Column("cycle", Integer),
+    _id("account_id"),
+    Column("origin", Text),
+    _instant("opened_at", nullable=True),
+    _instant("closed_at", nullable=True),
+    Column("reopens", Integer, nullable=False),
+    Column("phase", Text),
+    Column("forecast_category", Text),
+    Column("expected_close_date", Date),
+    *_money("mrr", "whole"),
+    *_sliced(),
+    Index("ix_opportunity_state_status", "status", "at"),
+    Index("ix_opportunity_state_lead", "lead_id"),
+)
+place = Table(
+    "place",
+    Base.metadata,
+    Column("lead_id", Uuid, primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("at", DateTime(timezone=True), primary_key=True),
+    _instant("until", nullable=True),
+    Column("place", Text, nullable=False),
+    _instant("contacted_at", nullable=True),
+    Column("revisit_on", Date),
+    *_sliced(),
+    Index("ix_place_place", "place", "at"),
+)
+movement = Table(
+    "movement",
+    Base.metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("basis", Text, primary_key=True),
+    Column("at", DateTime(timezone=True), primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("delta", BigInteger, nullable=False),
+    _id("lead_id"),
+    Column("cycle", Integer),
+    _id("opportunity_id"),
+    *_sliced(),
+    Index("ix_movement_at", "basis", "at"),
+)
+customer_span = Table(
+    "customer_span",
+    Base.metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("at", DateTime(timezone=True), primary_key=True),
+    _instant("until", nullable=True),
+    _id("lead_id"),
+    Column("cycle", Integer),
+    _id("opportunity_id"),
+    *_sliced(),
+    Index("ix_customer_span_at", "at"),
+)
+
+
+def _days(name: str) -> Table:
+    return Table(
+        name,
+        Base.metadata,
+        Column("key", Text, primary_key=True),
+        Column("at", DateTime(timezone=True), primary_key=True),
+        _instant("until", nullable=True),
+        Column("day", Date, nullable=False),
+        Column("channel", Text, nullable=False),
+        Column("campaign", Text),
+        Column("figure", BigInteger, nullable=False),
+        Column("currency", Text),
+        Index(f"ix_{name}_day", "day"),
+    )
+
+
+visit_day, spend_day = _days("visit_day"), _days("spend_day")
+alias = Table(
+    "alias",
+    Base.metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("canonical_id", Uuid, nullable=False),
+)
+stream_state = Table(
+    "stream_state",
+    Base.metadata,
+    Column("source", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("seen", BigInteger, nullable=False),  # how many different events
+    Column("highest", BigInteger, nullable=False),  # the highest number among them; above `seen` means a gap
+    _instant("gap_since", nullable=True),
+    Index("ix_stream_state_gap", "gap_since", postgresql_where=text("gap_since IS NOT NULL")),
+    postgresql_with={"fillfactor": 70},
+)
+
+CACHES = (passage, opportunity_state, place, movement, customer_span, visit_day, spend_day, alias)
+"""Folded from `fact`; read at a past state of knowledge, they are folded into temporary tables of the same shape."""
+REPLAYED = (fact, stream_state, *CACHES)
+"""What a replay builds anew."""
+
+pulse = Table(
+    "pulse",
+    Base.metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version", BigInteger, nullable=False),  # moves with every batch of facts and every decision
+    _instant("moved_at"),
+)
+
+
+class StageDefinition(Base):
+    """How the chain was cut; the newest version holds."""
+
+    __tablename__ = "stage_definition"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    stages: Mapped[list[dict[str, str]]] = mapped_column(JSONB)
+    set_by: Mapped[str] = mapped_column(Text)
+    set_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SettingVersion(Base):
+    """A setting as it was decided, to hold from a day on. Nothing is overwritten."""
+
+    __tablename__ = "setting_version"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    valid_from: Mapped[date]
+    value: Mapped[Any] = mapped_column(JSONB)
+    set_by: Mapped[str] = mapped_column(Text)
+    set_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class TargetVersion(Base):
+    """The target of a stage in a period, for everyone (segment empty) or for one segment. The newest version holds."""
+
+    __tablename__ = "target_version"
+
+    period: Mapped[str] = mapped_column(Text, primary_key=True)
+    stage: Mapped[str] = mapped_column(Text, primary_key=True)
+    segment: Mapped[str] = mapped_column(Text, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    from_date: Mapped[date] = mapped_column(index=True)
+    to_date: Mapped[date]
+    base: Mapped[float | None] = mapped_column(Float)
+    rate: Mapped[float | None] = mapped_column(Float)
+    goal: Mapped[float | None] = mapped_column(Float)
+    set_by: Mapped[str] = mapped_column(Text)
+    set_at: Mapped[datetime] = mapped_column(server_default=func.now())

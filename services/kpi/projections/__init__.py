@@ -1,0 +1,1 @@
+"""The pure fold: facts in, in any order and told any number of times; rows of the caches out, always the same."""

@@ -1,0 +1,1 @@
+"""Reads of what kpi decided, and of single journeys."""

@@ -1,0 +1,69 @@
+"""What kpi decided, as it holds."""
+
+from collections import defaultdict
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Select, desc, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.kpi import models
+from services.kpi.domain.decisions import Decisions, Target, Version
+from services.kpi.domain.periods import Period
+from services.kpi.domain.stages import Cut
+from services.kpi.models import SettingVersion, StageDefinition, TargetVersion
+
+
+async def decisions(session: AsyncSession, whole: Period | None = None) -> Decisions:
+    """Everything decided; targets only of periods within `whole`."""
+    definition = await newest_definition(session)
+    held: defaultdict[str, dict[date, Any]] = defaultdict(dict)
+    for row in await session.scalars(select(SettingVersion).order_by(SettingVersion.version)):
+        held[row.name][row.valid_from] = row.value  # of two for the same day the newer holds
+    settings = {name: [Version(*found) for found in sorted(values.items())] for name, values in held.items()}
+    found = []
+    if whole is not None:
+        within = (TargetVersion.from_date >= whole.start, TargetVersion.to_date <= whole.end)
+        found = [target_of(row) for row in await session.scalars(newest_targets().where(*within))]
+    return Decisions(chain_of(definition), definition.version, settings, found)
+
+
+async def newest_definition(session: AsyncSession) -> StageDefinition:
+    query = select(StageDefinition).order_by(desc(StageDefinition.version)).limit(1)
+    return (await session.scalars(query)).one()
+
+
+def chain_of(definition: StageDefinition) -> tuple[Cut, ...]:
+    return tuple(Cut(**stage) for stage in definition.stages)
+
+
+def newest_targets() -> Select[TargetVersion]:
+    key = (TargetVersion.period, TargetVersion.stage, TargetVersion.segment)
+    return select(TargetVersion).ext(distinct_on(*key)).order_by(*key, desc(TargetVersion.version))
+
+
+def target_of(row: TargetVersion) -> Target:
+    return Target(Period(row.from_date, row.to_date), row.stage, row.segment, row.base, row.rate, row.goal)
+
+
+async def settings_on(session: AsyncSession, day: date) -> dict[str, SettingVersion]:
+    """By name, the version that holds on `day`."""
+    query = (
+        select(SettingVersion)
+        .ext(distinct_on(SettingVersion.name))
+        .where(SettingVersion.valid_from <= day)
+        .order_by(SettingVersion.name, desc(SettingVersion.valid_from), desc(SettingVersion.version))
+    )
+    return {row.name: row for row in await session.scalars(query)}
+
+
+async def versions_of(session: AsyncSession, name: str) -> list[SettingVersion]:
+    query = select(SettingVersion).where(SettingVersion.name == name).order_by(SettingVersion.version)
+    return list(await session.scalars(query))
+
+
+async def pulse(session: AsyncSession) -> int:
+    """A number that moves whenever an answer may have changed."""
+    found: Any = await session.scalar(select(func.max(models.pulse.c.version)))
+    return int(found or 0)

@@ -1,0 +1,206 @@
+"""The answers: every figure with what it was counted from, how and as of when."""
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from shared.http.bodies import Answer
+from shared.money import Money
+
+Value = Money | float | int | None
+
+
+class RateOut(Answer):
+    """`value` is null with a `reason` where there is nothing to divide by; `ci95` is Wilson's interval."""
+
+    value: float | None
+    numerator: int | None
+    denominator: int | None
+    ci95: tuple[float, float] | None = None
+    target: float | None = None
+    reason: str | None = None
+
+
+class Parts(Answer):
+    """Where a base comes from; they add up to it. `opening` is the stock at the start, where the base is one."""
+
+    from_previous: int
+    outside: int
+    opening: int
+
+
+class BaseOut(Answer):
+    milestone: str
+    value: int
+    parts: Parts
+    target: float | None = None
+
+
+class GoalOut(Answer):
+    milestone: str
+    value: int | None
+    target: float | None = None
+    gap: float | None = Field(None, description="value minus target")
+
+
+class StageOut(Answer):
+    stage: str
+    base: BaseOut
+    goal: GoalOut
+    rate: RateOut
+
+
+class StepOut(Answer):
+    """Entries into one milestone, people among them, and ways that went past it without entering."""
+
+    milestone: str
+    passes: int
+    unique: int | None = Field(description="people; null for visitors, who are only counted")
+    skipped: int
+
+
+class GroupOut(Answer):
+    by: str
+    value: str
+    stages: list[StageOut]
+    steps: list[StepOut]
+
+
+class Span(Answer):
+    """Days from `from` inclusive to `to` exclusive; `is_partial` while it has not ended or is cut off."""
+
+    model_config = ConfigDict(from_attributes=True, populate_by_name=True)
+
+    begin: date = Field(alias="from")
+    stop: date = Field(alias="to")
+
+
+class PeriodOut(Span):
+    is_partial: bool
+    stages: list[StageOut]
+    steps: list[StepOut]
+    groups: list[GroupOut] = Field(default_factory=list)
+
+
+class Basis(Span):
+    """What every answer says of itself."""
+
+    timezone: str
+    mode: str
+    unit: str
+    slice: str
+    as_of: datetime
+    known_at: datetime | None
+    definition_version: int
+    filters: dict[str, str]
+
+
+class FunnelOut(Basis):
+    is_partial: bool
+    stages: list[StageOut]
+    steps: list[StepOut]
+    groups: list[GroupOut] = Field(default_factory=list)
+    periods: list[PeriodOut] = Field(default_factory=list)
+
+
+class Window(Span):
+    timezone: str
+    days: int | None = Field(description="how long a cohort is followed; null: up to as_of")
+
+
+class Figure(Answer):
+    """One number. Money where the metric's unit is money; `more` holds what belongs beside it."""
+
+    value: Value
+    numerator: Value = None
+    denominator: Value = None
+    ci95: tuple[float, float] | None = None
+    reason: str | None = None
+    more: dict[str, Any] = Field(default_factory=dict)
+
+
+class FigureGroup(Figure):
+    by: str
+    group: str
+
+
+class FigurePeriod(Figure, Span):
+    is_partial: bool
+    groups: list[FigureGroup] = Field(default_factory=list)
+
+
+class MetricOut(Figure, Basis):
+    metric: str
+    window: Window
+    currency: str
+    is_partial: bool
+    groups: list[FigureGroup] = Field(default_factory=list)
+    periods: list[FigurePeriod] = Field(default_factory=list)
+
+
+class MetricAbout(Answer):
+    """A metric of the catalogue: how it is named and counted."""
+
+    id: str
+    ja: str
+    en: str
+    unit: str
+    formula: str
+    modes: list[str]
+    additive: bool = Field(description="may its values of days be added up?")
+
+
+class CatalogueOut(Answer):
+    items: list[MetricAbout]
+
+
+class Movements(Answer):
+    """Amounts without a sign: contraction and churn go down."""
+
+    new: Money
+    expansion: Money
+    contraction: Money
+    churn: Money
+    reactivation: Money
+
+
+class RetentionOut(Answer):
+    value: float | None
+    numerator: Money | None
+    denominator: Money | None
+    reason: str | None = None
+
+
+class Customers(Answer):
+    start: int
+    end: int
+
+
+class MrrFigures(Answer):
+    """start + new + expansion + reactivation - contraction - churn = end; all null where a plan rate is missing."""
+
+    start: Money | None
+    movements: Movements | None
+    net_new: Money | None
+    end: Money | None
+    nrr: RetentionOut
+    grr: RetentionOut
+    customers: Customers
+    reason: str | None = None
+
+
+class MrrGroup(MrrFigures):
+    by: str
+    value: str
+
+
+class MrrPeriod(MrrFigures, Span):
+    is_partial: bool
+
+
+class MrrOut(MrrFigures, Basis):
+    basis: str
+    currency: str
+    groups: list[MrrGroup] = Field(default_factory=list)
+    periods: list[MrrPeriod] = Field(default_factory=list)
