@@ -16,11 +16,13 @@ from shared.errors import NotFound
 from shared.feedback import commands
 from shared.feedback.commands import Voice
 from shared.feedback.items import Act, State, Telling
+from shared.feedback.kinds import KINDS
 from shared.feedback.models import FeedbackRow
 from shared.feedback.schemas import AcknowledgeIn, ActIn, CloseIn, DecideIn, FeedbackOut, FeedbackQuery, GiveIn
 from shared.http.bodies import Dated
 from shared.http.door import Door, Now, Reading, Tx, Who, allowed, resource
 from shared.http.paging import Page, filtered, page
+from shared.http.reasons import Reason
 from shared.messaging.inbox import Handlers
 
 DEPARTMENTS: tuple[Party, ...] = ("marketing", "inside_sales", "field_sales", "customer_success")
@@ -75,6 +77,11 @@ class Feedback:
             """Feedback this department gave (`box=out`) or was given (`box=in`)."""
             rows, cursor = await items(self, session, given)
             return Page(items=[FeedbackOut.model_validate(row) for row in rows], next_cursor=cursor)
+
+        @router.get("/kinds")
+        async def kinds() -> list[Reason]:
+            """What feedback can be about, with the words people read."""
+            return list(KINDS)
 
         @router.get("/{feedback_id}", response_model=FeedbackOut)
         async def get_feedback(feedback_id: str, session: Reading) -> Response:

@@ -90,7 +90,7 @@ class Act:
 
     It is offered to `roles` (and admin), or to the one role that the record's field `whose` names, where the record's
     state is in `states`, if any are named, and `when` holds; the API has the last word. `shape` turns the form's
-    values into the body where the two differ.
+    values into the body where the two differ. Not `in_list`: only on the record.
     """
 
     name: str
@@ -100,6 +100,7 @@ class Act:
     states: frozenset[str] = frozenset()
     whose: str = ""
     method: str = "POST"
+    in_list: bool = True
     when: Callable[[Mapping[str, Any]], bool] = lambda item: True
     shape: Callable[[Body], Body] = lambda body: body
 

@@ -152,7 +152,7 @@ class _Routes:
     async def _coded(
         self, request: Request, fields: Sequence[Field], item: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The words for codes: `choices` of the fields by name, and `label` for what a column shows."""
+        """The words for codes: `choices` of a field (without any, it is typed), and `label` for what a column shows."""
         words, lists = words_of(request), await self._reasons(request, fields)
 
         def choices(field: Field) -> list[tuple[str, str]]:
@@ -169,7 +169,7 @@ class _Routes:
                     return lists[name][code]
             return words.code(f"values.{column.name}", code)
 
-        return {"choices": {field.name: found for field in fields if (found := choices(field))}, "label": label}
+        return {"choices": choices, "label": label}
 
     async def _reasons(self, request: Request, fields: Sequence[Field]) -> dict[str, dict[str, str]]:
         """The service's own lists of codes with the reader's words, where anything on the page needs them."""

@@ -209,6 +209,12 @@ async def test_lists_are_filtered_and_external_ids_name_items(pair: Pair) -> Non
     assert rest["next_cursor"] is None
 
 
+async def test_the_kinds_are_data_with_words(pair: Pair) -> None:
+    found = (await pair[0].client("viewer").get("/v1/feedback/kinds")).json()
+    assert {"code": "praise", "ja": "感謝", "en": "Praise", "recyclable": None} in found
+    assert len(found) == 11
+
+
 def test_each_service_listens_to_the_other_three() -> None:
     assert MARKETING.others == ("inside_sales", "field_sales", "customer_success")
     kinds = {event.type for event in Feedback.handlers(MARKETING)}
