@@ -6,6 +6,7 @@ keys/       the keys that sign tokens
 postgres/   PostgreSQL's data folder (a link when the home cannot be entered by the account it runs as)
 kafka/      Kafka's configuration, log folder
 run/        one record per running program, for `status` and for cleaning up after a killed supervisor
+schemas/    to which revision each database was brought, and by which code
 cache/      Kafka's jars and start-up cache; THEMODEL_CACHE shares one between homes
 """
 

@@ -1,6 +1,7 @@
 """Which port everything listens on, and what to say when one is taken."""
 
 import os
+import random
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -83,8 +84,6 @@ def owner(port: int) -> str:
 
 def free_ports(count: int, below: int = 32768) -> list[int]:
     """Neighbouring ports that nothing uses now, from under the range the system gives to outgoing connections."""
-    import random
-
     while True:
         first = random.randrange(20000, below - count)
         ports = list(range(first, first + count))

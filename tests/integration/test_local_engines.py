@@ -7,8 +7,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -21,7 +21,7 @@ from deploy.local.home import Home
 from deploy.local.jars import locked_jars, missing
 from deploy.local.kafka import Kafka
 from deploy.local.ports import SERVICES, free_ports
-from deploy.local.postgres import Postgres
+from deploy.local.postgres import Postgres, programs
 from tests.support.engines import SHARED_CACHE, Engines, engine_environment
 from tests.support.local import Up, wait_for
 from tests.support.maven import maven_repository
@@ -30,39 +30,37 @@ DEAD_PROXY = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0
 is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run an engine as somebody else")
 
 
-@pytest.fixture(scope="module")
-def empty_homes(engines: Engines) -> Iterator[Callable[[], Path]]:
-    """Makes homes that everyone may enter; the shared cache is full, since `engines` have run."""
-    top = Path(tempfile.mkdtemp(prefix="themodel-homes-"))
-    top.chmod(0o755)
-
-    def make() -> Path:
-        folder = Path(tempfile.mkdtemp(dir=top))
-        folder.chmod(0o755)
-        return folder
-
-    yield make
-    shutil.rmtree(top)
+@contextmanager
+def empty_home() -> Iterator[Path]:
+    """A home that everyone may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="themodel-home-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
-def home(empty_homes: Callable[[], Path]) -> Path:
-    return empty_homes()
+def home(engines: Engines) -> Iterator[Path]:
+    """The shared cache is full, since `engines` have run."""
+    with empty_home() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
-def used_home(empty_homes: Callable[[], Path]) -> Path:
+def used_home(engines: Engines) -> Iterator[Path]:
     """A home that was started once from nothing, was written to, and ended well."""
-    home = empty_homes()
-    environment = environment_of(home)
-    with Up(environment) as up:
-        up.ready()
-        asyncio.run(write(environment, 20))
-        assert up.stop() < 10
-        assert up.survivors() == []
-        assert up.process.returncode == 0
-        assert "Stopped. Your data stays." in up.output()
-    return home
+    with empty_home() as home:
+        environment = environment_of(home)
+        with Up(environment) as up:
+            up.ready()
+            asyncio.run(write(environment, 20))
+            assert up.stop() < 10
+            assert up.survivors() == []
+            assert up.process.returncode == 0
+            assert "Stopped. Your data stays." in up.output()
+        yield home
 
 
 @pytest.fixture
@@ -124,8 +122,8 @@ async def read(environment: dict[str, str], events: int) -> tuple[int, list[int]
     return rows, sorted(found)
 
 
-async def test_what_was_written_is_there_after_a_clean_stop(environment: dict[str, str]) -> None:
-    with Up(environment) as up:
+async def test_what_was_written_is_there_after_a_clean_stop_and_needs_no_network(environment: dict[str, str]) -> None:
+    with Up({**environment, **DEAD_PROXY}) as up:
         up.ready()
         assert await read(environment, 20) == (1, list(range(20)))
 
@@ -168,7 +166,7 @@ def test_killed_engines_are_started_again(environment: dict[str, str]) -> None:
         up.ready()
         for name in ("postgres", "kafka"):
             os.kill(up.record(name).pid, signal.SIGKILL)
-            wait_for(lambda name=name: up.record(name).restarts == 1 and up.record(name).ready, 30)  # type: ignore[misc]
+            wait_for(lambda name=name: up.record(name).restarts == 1 and up.record(name).ready, 60)  # type: ignore[misc]
         assert up.stop() < 10
         assert up.survivors() == []
         assert "postgres ended with SIGKILL; again in 0.5 s" in up.output()
@@ -178,7 +176,7 @@ def test_a_second_up_is_refused(environment: dict[str, str]) -> None:
     with Up(environment) as first:
         first.ready()
         with Up({**environment, "THEMODEL_POSTGRES_PORT": "20001"}) as second:
-            assert second.process.wait(20) == 1
+            assert second.process.wait(60) == 1
             assert f"Already running here (process {first.process.pid}" in second.output()
         assert first.record("postgres").process()
 
@@ -186,16 +184,11 @@ def test_a_second_up_is_refused(environment: dict[str, str]) -> None:
 def test_a_taken_port_is_named_with_its_owner_and_its_variable(environment: dict[str, str]) -> None:
     port = int(environment["THEMODEL_KAFKA_PORT"]) + 1
     with closing(socket.create_server(("127.0.0.1", port))), Up(environment) as up:
-        assert up.process.wait(20) == 1
+        assert up.process.wait(60) == 1
         said = up.output()
     assert f"Port {port} for kafka_controller is taken by" in said
     assert f"(process {os.getpid()})" in said
     assert "THEMODEL_KAFKA_PORT" in said
-
-
-def test_with_a_full_cache_no_network_is_needed(environment: dict[str, str]) -> None:
-    with Up({**environment, **DEAD_PROXY}) as up:
-        up.ready()
 
 
 def test_without_cache_and_network_the_reason_is_said(home: Path) -> None:
@@ -242,28 +235,34 @@ def test_a_damaged_start_up_cache_does_not_stop_the_start(environment: dict[str,
 
 
 @is_root
-def test_as_root_in_a_closed_folder(tmp_path: Path, engines: Engines) -> None:
+def test_as_root_with_home_and_programs_in_a_closed_folder(tmp_path: Path, engines: Engines) -> None:
     tmp_path.chmod(0o700)
-    with Up(environment_of(tmp_path / "home")) as up:
-        up.ready()
-        data = (tmp_path / "home/postgres").resolve()
-        try:
-            assert data.parent == ELSEWHERE
-            assert tmp_path.stat().st_mode & 0o777 == 0o700
+    package = programs().parent
+    for folder in filter(Path.exists, (package, package.with_name(f"{package.name}.libs"))):
+        shutil.copytree(folder, tmp_path / "site" / folder.name, symlinks=True)
+    before = set(ELSEWHERE.glob("*"))
+    try:
+        with Up({**environment_of(tmp_path / "home"), "PYTHONPATH": str(tmp_path / "site")}) as up:
+            up.ready()
+            assert (tmp_path / "home/postgres").resolve().parent == ELSEWHERE
+            running = up.record("postgres").process()
+            assert running is not None
+            assert Path(running.exe()).is_relative_to(ELSEWHERE)
             assert up.stop() < 10
-        finally:
-            shutil.rmtree(data)
+        assert tmp_path.stat().st_mode & 0o777 == 0o700
+    finally:
+        for made in set(ELSEWHERE.glob("*")) - before:
+            shutil.rmtree(made)
 
 
 @is_root
-def test_as_an_ordinary_user(environment: dict[str, str]) -> None:
+def test_as_an_ordinary_user(home: Path) -> None:
+    environment = {**environment_of(home), "HOME": "/nonexistent"}
     own_cache(environment)
-    subprocess.run(["chown", "-R", "nobody:nogroup", environment["THEMODEL_HOME"]], check=True)
-    environment["HOME"] = "/nonexistent"
+    subprocess.run(["chown", "-R", "nobody:nogroup", home], check=True)
     wrapper = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--pdeathsig=TERM")
-    for _ in range(2):
-        with Up(environment, wrapper=wrapper) as up:
-            up.ready()
-            assert up.record("postgres").process()
-            assert up.stop() < 10
-            assert up.survivors() == []
+    with Up(environment, wrapper=wrapper) as up:
+        up.ready()
+        assert {each.username() for each in up.seen.values()} == {"nobody"}
+        assert up.stop() < 10
+        assert up.survivors() == []

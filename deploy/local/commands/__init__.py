@@ -6,6 +6,7 @@ COMMANDS = {  # name: module in this folder and its function, or its Typer for c
     "token": "token:token",
     "load-events": "load_events:load_events",
     "import": "import_:import_file",
+    "simulate": "simulate:simulate",
     "openapi": "documents:openapi",
     "asyncapi": "documents:asyncapi",
 }
