@@ -51,7 +51,7 @@ def test_the_walk_takes_one_to_a_renewal_and_one_into_cycle_2(system: System) ->
 
         until(lambda: set(WAY) <= journey(names["lead"]), 5)
         until(lambda: "marketing.lead_recycled.v1" in journey(names["lost"]), 5)
-        funnel = good(kpi.get("/v1/funnel", params={"channel": "webinar", "by": "channel"}))
+        funnel = good(kpi.get("/v1/funnel", params={"channel": "referral", "by": "channel"}))
         page: Any = kpi.get("/")
     steps = {step["milestone"]: step["passes"] for step in funnel["steps"]}
     assert {name: steps[name] for name in ("lead", "mql", "sql", "opportunity", "won", "customer")} == dict.fromkeys(
