@@ -36,7 +36,7 @@ IMPORTS = Imports([IMPORTER, *IMPORTERS], roles=[Role.CUSTOMER_SUCCESS, Role.OPS
 SERVICE = Service(
     name="customer_success",
     title="Customer success",
-    description="Takes customers over from field sales, brings them in, keeps and grows them, sees early who may leave.",
+    description="Takes customers over from field sales, brings them in, keeps and grows them; sees who may leave.",
     folder=Path(__file__).parent,
     metadata=Base.metadata,
     routers=(*ROUTERS, IMPORTS.router, FEEDBACK.router(), pages),

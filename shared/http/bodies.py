@@ -1,6 +1,6 @@
 """What a request body may look like: no unknown field, no character that cannot be stored, money in one shape."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -15,14 +15,20 @@ Key = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_
 """An external id or a code."""
 
 
-def _not_in_future(instant: datetime) -> datetime:
+# As in files: what is earlier is a placeholder, and some of it fits into no instant of UTC.
+FIRST = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+def _in_the_past(instant: datetime) -> datetime:
     if instant > clock.utc_now() + clock.FUTURE_TOLERANCE:
         raise ValueError("lies in the future")
+    if instant < FIRST:
+        raise ValueError("lies before 1900")
     return instant
 
 
-Past = Annotated[AwareDatetime, AfterValidator(_not_in_future)]
-"""When something occurred: at most 60 s ahead of our clock."""
+Past = Annotated[AwareDatetime, AfterValidator(_in_the_past)]
+"""When something occurred: at most 60 s ahead of our clock, and not before 1900."""
 
 
 def storable(value: Any, place: str = "") -> None:

@@ -22,7 +22,8 @@ from shared.messaging.offsets import Ends, Fenced, Hole
 log = structlog.get_logger()
 
 Batch = dict[TopicPartition, Sequence[ConsumerRecord]]
-BATCH_RECORDS = 2000
+FIRST_BATCH, LARGEST_BATCH = 100, 500  # records; cheap ones may be followed by dear ones
+SHORT_SECONDS, LONG_SECONDS = 0.5, 2.0  # of one batch; no batch may come near what the watch takes for stuck
 STUCK_SECONDS = 15.0
 KAFKA_COMMIT_SECONDS = 5.0
 
@@ -45,6 +46,7 @@ class Loop:
         self.owned: object = None
         self.next: dict[TopicPartition, int] = {}
         self.corrected: set[TopicPartition] = set()
+        self.records = FIRST_BATCH
         self.stopping = False
         self.moved = time.monotonic()
         self.failures = 0
@@ -72,14 +74,16 @@ class Loop:
             for partition, offset in offsets.items():  # no await between the check and the last seek
                 self.consumer.seek(partition, offset)
             self.next, self.owned, self.corrected = offsets, assigned, set()
-        records = await self.consumer.getmany(timeout_ms=200, max_records=BATCH_RECORDS)  # never inside wait_for
+        records = await self.consumer.getmany(timeout_ms=200, max_records=self.records)  # never inside wait_for
         if self.consumer.assignment() is not self.owned:
             return  # rebalanced while waiting
         if batch := self.contiguous(records):
             ends = {place: (found[0].offset, found[-1].offset + 1) for place, found in batch.items()}
+            begun = time.monotonic()
             await self.store.apply(ends, batch)
             self.next.update({place: end for place, (_, end) in ends.items()})
             self.moved = time.monotonic()
+            self.records = paced(self.records, sum(map(len, batch.values())), self.moved - begun)
         self.failures = 0
         self.alive()
 
@@ -125,6 +129,19 @@ class Loop:
             with contextlib.suppress(Exception):
                 mine = {p: o for p, o in self.next.items() if p in self.consumer.assignment() and o > 0}
                 await asyncio.wait_for(self.consumer.commit(mine), 3)
+
+
+def paced(size: int, taken: int, seconds: float) -> int:
+    """How many records the next batch may have, after `taken` of them took so long.
+
+    A backlog of thousands is one transaction only where handlers are quick: one longer than the watch's patience would
+    be rolled back and begun again for ever.
+    """
+    if seconds > LONG_SECONDS:
+        return max(FIRST_BATCH // 10, size // 2)
+    if seconds < SHORT_SECONDS and taken >= size:
+        return min(LARGEST_BATCH, size * 2)
+    return size
 
 
 class Stuck(Exception):

@@ -38,22 +38,32 @@ class Inbox(Receiver):
         self._bases = {event.type.rsplit(".v", 1)[0]: int(event.type.rsplit(".v", 1)[1]) for event in handlers}
 
     async def take(self, tx: Transaction, letters: Sequence[Letter], *, careful: bool) -> None:
-        last = await parking.last_sequences(tx.session, [letter.meta.stream for letter in letters])
+        streams = [letter.meta.stream for letter in letters]
+        last, parked = (
+            await parking.last_sequences(tx.session, streams),
+            await parking.parked_among(tx.session, streams),
+        )
         before = dict(last)
         for letter in letters:
-            await self._take(tx, letter, last, careful)
+            await self._take(tx, letter, last, parked, careful)
         await parking.save_sequences(tx.session, {s: n for s, n in last.items() if n != before[s]})
 
-    async def _take(self, tx: Transaction, letter: Letter, last: dict[Stream, int], careful: bool) -> None:
+    async def _take(
+        self, tx: Transaction, letter: Letter, last: dict[Stream, int], parked: set[Stream], careful: bool
+    ) -> None:
         meta, stream = letter.meta, letter.meta.stream
         if meta.sequence <= last[stream]:
             tx.after_commit(lambda: count(meta.type, "duplicate"))
         elif meta.sequence > last[stream] + 1:
             await parking.park(tx.session, letter, parking.GAP)
+            parked.add(stream)
             tx.after_commit(lambda: count(meta.type, "parked"))
         elif await self._handle(tx, letter, careful):
             last[stream] = meta.sequence
-            await self._drain(tx, stream, last)
+            if stream in parked:
+                await self._drain(tx, stream, last)
+        else:
+            parked.add(stream)
 
     async def _handle(self, tx: Transaction, letter: Letter, careful: bool) -> bool:
         """Run the handler; False when the event had to be parked."""

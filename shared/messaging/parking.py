@@ -67,6 +67,10 @@ _WAITING = text("""
 SELECT source, stream, sequence, topic, partition, "offset", type, value, headers FROM parked_event
 WHERE source = :source AND stream = :stream AND sequence >= :sequence ORDER BY sequence LIMIT 500 FOR UPDATE
 """)
+_PARKED = text("""
+SELECT DISTINCT p.source, p.stream FROM parked_event p
+JOIN unnest(CAST(:sources AS text[]), CAST(:streams AS text[])) AS x(source, stream) USING (source, stream)
+""")
 _UNPARK = text("DELETE FROM parked_event WHERE source = :source AND stream = :stream AND sequence <= :sequence")
 _HEADS = text("""
 SELECT p.source, p.stream FROM parked_event p
@@ -128,6 +132,13 @@ async def park(session: AsyncSession, letter: Letter, reason: str, error: str | 
             "error": error,
         },
     )
+
+
+async def parked_among(session: AsyncSession, streams: Sequence[Stream]) -> set[Stream]:
+    """Those streams of which anything is parked: hardly ever one."""
+    unique = sorted(set(streams))
+    rows = await session.execute(_PARKED, {"sources": [s for s, _ in unique], "streams": [k for _, k in unique]})
+    return {(source, stream) for source, stream in rows}
 
 
 async def waiting(session: AsyncSession, stream: Stream, after: int) -> list[Any]:

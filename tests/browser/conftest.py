@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 CHROMIUM = "/usr/bin/chromium"
+pytest.register_assert_rewrite("tests.browser.looks")  # so that a failure says what was too wide
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

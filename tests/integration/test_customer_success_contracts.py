@@ -1,5 +1,6 @@
 """Contracts of the existing book: told, changed, renewed, ended, on their day or in hindsight."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -337,3 +338,23 @@ async def test_only_customer_success_acts(desk: Desk) -> None:
         assert (await desk.person("x", role).get("/v1/contracts")).status_code == 200
     assert (await desk.rig.client().get("/v1/contracts")).status_code == 401
     assert (await desk.person("boss", "admin").post(path, json=body)).status_code == 200
+
+
+async def test_the_same_contract_told_at_the_same_time_is_one(desk: Desk) -> None:
+    body = {"external_id": "S-1", "account_external_id": "A-1", "mrr": wire(100_000), "starts_on": day(100)}
+    answers = await asyncio.gather(*(desk.mori.post("/v1/contracts", json=body) for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert await desk.names() == ["contract_started", "customer_accepted"]
+
+
+async def test_changes_at_the_same_time_follow_each_other(desk: Desk) -> None:
+    await desk.contract("S-1", starts_on=day(100))
+    path, amounts = "/v1/contracts/ext:S-1/change", [110_000, 120_000, 130_000, 140_000]
+    bodies = [{"mrr": amount, "reason": "upsell"} for amount in amounts]
+    answers = await asyncio.gather(*(desk.mori.post(path, json=body) for body in bodies))
+    assert {answer.status_code for answer in answers} == {200}
+    found = await desk.get("contracts/ext:S-1")
+    moved = sum(event.data["delta"]["amount"] for event in await desk.told("subscription_changed"))
+    assert found["mrr"] == wire(100_000 + moved)
+    assert found["mrr"]["amount"] in amounts

@@ -1,5 +1,6 @@
 """What is done with and noted of customers: onboarding, scores, promises, tickets, and who looks after them."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -162,7 +163,6 @@ async def test_what_a_ticket_must_say(desk: Desk) -> None:
         {"text": "\x00"},
     ):
         await desk.post("tickets", base | wrong, status=422)
-    assert await desk.refused("tickets", base | {"opened_at": iso(60 * 24)}) == "before_previous_step"
     opened = await desk.post("tickets", base, status=201)
     for satisfaction in (0, 6, "5", 4.5):
         await desk.post(f"tickets/{opened['id']}/close", {"satisfaction": satisfaction}, status=422)
@@ -272,3 +272,12 @@ async def test_reasons_and_the_description_of_the_api_are_there(desk: Desk) -> N
     ):
         assert path in paths, path
     assert page["components"]["schemas"]["ChurnIn"]["examples"]
+
+
+async def test_tasks_done_at_the_same_time_complete_the_onboarding_once(desk: Desk) -> None:
+    deal = await desk.won()
+    path = f"/v1/customers/{deal.account}/onboarding"
+    tasks = ("kickoff", "setup", "training", "first_value")
+    answers = await asyncio.gather(*(desk.mori.post(f"{path}/{task}/complete") for task in tasks * 2))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(await desk.told("onboarding_completed")) == 1

@@ -1,9 +1,13 @@
 """Files in: contracts with their ends and amendments, usage and tickets, in any order and again."""
 
+import csv
+import io
 import random
 from collections import defaultdict
 from datetime import datetime, timedelta
+from pathlib import Path
 from time import process_time
+from typing import Any
 
 import pytest
 
@@ -15,6 +19,7 @@ from shared.clock import start_of_day
 from shared.ids import told_id
 from tests.support.customer_success import Desk, counts, days_ago, wire
 from tests.support.rig import MakeRig, Told
+from tests.support.samples import sample
 
 HEAD = "external_id,account_external_id,account_name,start_date,end_date,mrr,currency,change_of,reason,trial\n"
 
@@ -299,3 +304,38 @@ async def test_many_contracts_and_rows_of_use_load_fast(desk: Desk) -> None:
     usage = await desk.imported("usage", "external_id,contract_external_id,date,feature,count\n" + use)
     assert counts(usage) == {"read": 25_000, "new": 25_000}
     assert process_time() - begun < 30
+
+
+def ravenstack() -> dict[str, bytes]:
+    return {
+        "file": sample("ravenstack_subscriptions.csv").read_bytes(),
+        "mapping": Path("docs/examples/ravenstack-contracts.toml").read_bytes(),
+        "ravenstack_accounts.csv": sample("ravenstack_accounts.csv").read_bytes(),
+    }
+
+
+async def test_a_real_book_gives_the_figures_its_rows_say(desk: Desk) -> None:
+    """Active on D is start ≤ D and (no end or end > D); the figures were worked out from the file, without us."""
+    files: dict[str, Any] = ravenstack()
+    rows = csv.DictReader(io.StringIO(files["file"].decode()))
+    ended = sum(bool(row["end_date"]) and row["mrr_amount"] != "0" for row in rows)
+    answer = await desk.mori.post("/v1/imports?resource=contracts", files=files)
+    assert answer.status_code == 202, answer.text
+    await desk.run_jobs()
+    while await desk.rig.run_rule("settle"):
+        pass
+    job = await desk.get(f"imports/{answer.json()['id']}")
+    assert counts(job) == {"read": 5_000, "new": 5_000, "events": 5_000 + ended}
+    days = ("2023-06-30", "2023-12-31", "2024-06-30", "2024-12-31")
+    told = await desk.rig.told()
+    figures = [mrr_at(told, at(day)) for day in days]
+    assert [sum(found.values()) for found in figures] == [24_292_100, 126_211_300, 383_340_500, 1_015_960_800]
+    before, after = figures[1], figures[3]
+    start = {account: mrr for account, mrr in before.items() if mrr}
+    assert len(start) == 185
+    end = {account: after[account] for account in start}
+    assert round(sum(end.values()) / sum(start.values()), 4) == 2.9227
+    kept = sum(min(mrr, end[account]) for account, mrr in start.items())
+    assert round(kept / sum(start.values()), 4) == 0.9959
+    accepted = await desk.told("customer_accepted")
+    assert len({event.data["account_id"] for event in accepted}) == len(accepted) == 500

@@ -123,6 +123,7 @@ async def test_the_same_activity_told_twice_is_one(desk: Desk) -> None:
     first = await desk.act(lead, "activities", body, status=201)
     assert (await desk.act(lead, "activities", body, status=200))["id"] == first["id"]
     assert len((await desk.sato.get(f"/v1/prospects/{lead}/activities")).json()["items"]) == 1
+    assert await desk.refused(await desk.mql(), "activities", body) == "conflict"
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,7 @@ async def test_the_past_can_be_told(desk: Desk) -> None:
         {"email": "a@x.example.jp", "account": "ext:unknown"},
         {"email": "a@x.example.jp", "account": "no-id"},
         {"email": "a@x.example.jp", "occurred_at": "2100-01-01T00:00:00Z"},
+        {"email": "a@x.example.jp", "occurred_at": "0001-01-01T00:00:00+09:00"},
         {"email": "a@x.example.jp", "name": "a\u0000b"},
         {"email": ["a@x.example.jp"]},
     ],

@@ -67,6 +67,7 @@ async def test_spend_in_every_form(desk: Desk, body: dict[str, Any], expected: d
         ("visits", {"visitors": 1.5}),
         ("visits", {}),
         ("visits", {"visitors": 1, "date": "2026-04-31"}),
+        ("visits", {"visitors": 1, "date": "0001-01-01"}),
         ("visits", {"visitors": 1, "date": str(clock.day_of(clock.utc_now()) + timedelta(days=1))}),
         ("visits", {"visitors": 1, "channel": ""}),
         ("spend", {"amount": -1}),
@@ -108,7 +109,12 @@ async def test_a_campaign_lives(desk: Desk) -> None:
     )
     path = "/v1/campaigns/ext:C-1"
     assert (await desk.api.patch(path, json={"status": "active", "ends_on": "2026-10-31"})).json()["status"] == "active"
-    for wrong, status in (({"status": "planned"}, 409), ({"ends_on": "2026-09-01"}, 422), ({"type": None}, 422)):
+    for wrong, status in (
+        ({"status": "planned"}, 409),
+        ({"ends_on": "2026-09-01"}, 422),
+        ({"type": None}, 422),
+        ({"budget": -1}, 422),
+    ):
         assert (await desk.api.patch(path, json=wrong)).status_code == status
     assert (await desk.api.patch(path, json={"budget": None})).json()["budget"] is None
     again = await desk.api.post("/v1/campaigns", json=body | {"name": "冬のウェビナー"})

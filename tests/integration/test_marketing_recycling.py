@@ -294,6 +294,13 @@ async def test_an_opportunity_meets_its_lead_later(desk: Desk) -> None:
     assert (found["stage"], found["cycles"][0]["opportunity_id"]) == ("won", str(opportunity))
 
 
+async def test_news_from_before_our_rules_is_judged_by_the_first_of_them(desk: Desk) -> None:
+    lead = await desk.mql()
+    long_ago = datetime(1850, 1, 1, tzinfo=UTC)
+    await desk.hears("rejected", lead["id"], at=long_ago, reason="bad_timing", recyclable=True)
+    assert (await desk.get(lead["id"]))["cycle"] == 2
+
+
 async def test_news_of_strangers_is_kept_and_harms_nobody(desk: Desk) -> None:
     stranger = new_id()
     await desk.rig.deliver(MqlAccepted(lead_id=stranger, cycle=3), stranger)

@@ -25,7 +25,8 @@ def a_fact(kind: str, at: float, *, recorded: float | None = None, **values: Any
     """`kind` is the name of a constant of projections.facts in lower case; ids are names, money is yen."""
     named = {"lead": "lead_id", "account": "account_id", "opportunity": "opportunity_id", "contract": "contract_id"}
     ids: dict[str, Any] = {field: an_id(values[name]) for name, field in named.items() if name in values}
-    money: dict[str, Any] = {name: Amount(values[name], values.get("currency", "JPY")) for name in MONEY & values.keys()}
+    currency = values.get("currency", "JPY")
+    money: dict[str, Any] = {name: Amount(values[name], currency) for name in MONEY & values.keys()}
     return Fact(
         an_id(f"{kind} {at} {recorded} {sorted(values.items(), key=str)}"),
         getattr(told, kind.upper()),

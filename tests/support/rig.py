@@ -223,7 +223,7 @@ async def _fresh(engines: Engines, service: Service) -> str:
 
 
 @pytest.fixture
-async def make_rig(engines: Engines) -> AsyncIterator[MakeRig]:
+async def make_rig(engines: Engines, kept_databases: None) -> AsyncIterator[MakeRig]:
     """Makes rigs, each on a database of its own; migrations run once per service and session."""
     made: list[Rig] = []
 
@@ -244,12 +244,9 @@ async def make_rig(engines: Engines) -> AsyncIterator[MakeRig]:
         _clean.setdefault(rig.service.name, []).append(rig.database.url)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _drop_databases(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Those that were kept for use again; the tests' own engines take theirs with them."""
+@pytest.fixture(scope="session")
+def kept_databases(engines: Engines) -> Iterator[None]:
+    """Drops at the end those that were kept for use again, while the engines are still there."""
     yield
-    if not _templates:
-        return
-    engines: Engines = request.getfixturevalue("engines")
     for url in [*(url for urls in _clean.values() for url in urls), *(f"/{name}" for name in _templates.values())]:
         engines.drop_database(url)

@@ -20,7 +20,7 @@ def sample(name: str) -> Path:
     """The file, or the test is skipped."""
     path = folder() / name
     if not path.is_file():
-        pytest.skip(f"needs the sample {name} in the folder THEMODEL_SAMPLES names")
+        pytest.skip(f"needs the sample {name} in the folder THEMODEL_SAMPLES names", allow_module_level=True)
     return path
 
 

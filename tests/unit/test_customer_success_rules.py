@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from services.customer_success.domain.calendar import (
     BeforePreviousStep,
     add_months,
-    in_order,
     is_over,
+    moment,
     next_renewal,
     week_of,
 )
@@ -89,10 +89,13 @@ def test_a_week_is_over_on_the_monday_after_it() -> None:
 
 def test_nothing_is_told_before_the_previous_step() -> None:
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    in_order(noon, None)
-    in_order(noon, noon)
+    eleven, one = noon.replace(hour=11), noon.replace(hour=13)
+    assert moment(eleven, one, None) == eleven
+    assert moment(noon, one, noon) == noon
+    assert (moment(None, one, noon), moment(None, one, None)) == (one, one)
+    assert moment(None, noon, one) == one, "another's clock may be ahead"
     with pytest.raises(BeforePreviousStep):
-        in_order(noon.replace(hour=11), noon)
+        moment(eleven, one, noon)
 
 
 def test_the_first_plan_that_fits_is_taken() -> None:

@@ -129,6 +129,11 @@ def test_a_segment_has_criteria_of_its_own() -> None:
     ("name", "rule"),
     [
         ("scoring", {"half_life_days": 0}),
+        ("scoring", {"half_life_days": 1e-300}),
+        ("scoring", {"half_life_days": float("nan")}),
+        ("scoring", {"half_life_days": 10, "most_fit": 10**9}),
+        ("scoring", {"half_life_days": 10, "touches": {"webinar": {"points": 1e308}}}),
+        ("scoring", {"half_life_days": 10, "fit": [{"field": "phone", "points": 10**9}]}),
         ("scoring", {"half_life_days": 10, "half_live": 1}),
         ("scoring", {"half_life_days": 10, "carry_over": 2}),
         ("scoring", {"half_life_days": 10, "fit": [{"field": "shoe_size", "points": 1}]}),

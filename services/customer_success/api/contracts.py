@@ -78,7 +78,7 @@ async def change_contract(contract_id: str, body: ChangeIn, tx: Tx, now: Now, wh
     REASONS.find("change", body.reason)
     key = await lookup.contract_id(tx.session, contract_id)
     row = await contract_acts.change_contract(
-        tx, key, body.mrr, body.reason, at=body.when(now), by=who.subject, now=now
+        tx, key, body.mrr, body.reason, at=body.occurred_at, by=who.subject, now=now
     )
     return await _shown(tx, row)
 
@@ -88,7 +88,7 @@ async def renew_contract(contract_id: str, tx: Tx, now: Now, who: Who, body: Ren
     """Another term (更新)."""
     key, body = await lookup.contract_id(tx.session, contract_id), body or RenewIn()
     row = await contract_acts.renew_contract(
-        tx, key, term_months=body.term_months, mrr=body.mrr, at=body.when(now), by=who.subject, now=now
+        tx, key, term_months=body.term_months, mrr=body.mrr, at=body.occurred_at, by=who.subject, now=now
     )
     return await _shown(tx, row)
 

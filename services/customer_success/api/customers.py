@@ -72,7 +72,7 @@ async def complete_task(
 ) -> Response:
     """A task is done; with the last one the onboarding is complete. Again changes nothing."""
     key, body = await lookup.customer_id(tx.session, customer_id), body or CompleteIn()
-    row = await customer_acts.complete_task(tx, key, task, note=body.note, at=body.when(now), by=who.subject, now=now)
+    row = await customer_acts.complete_task(tx, key, task, note=body.note, at=body.occurred_at, by=who.subject, now=now)
     await tx.session.flush()
     return resource(showing.onboarding(row, await queries.tasks(tx.session, row), now), version=row.version)
 
@@ -89,7 +89,7 @@ async def review_promise(customer_id: str, number: int, body: ReviewIn, tx: Tx, 
     """Was it kept? Reviewed again the answer is replaced."""
     key = await lookup.customer_id(tx.session, customer_id)
     row = await customer_acts.review_promise(
-        tx, key, number, kept=body.kept, note=body.note, at=body.when(now), by=who.subject, now=now
+        tx, key, number, kept=body.kept, note=body.note, at=body.occurred_at, by=who.subject, now=now
     )
     return resource(PromiseOut.model_validate(row))
 

@@ -25,7 +25,7 @@ OURS = allowed(Role.CUSTOMER_SUCCESS)
 
 
 @router.post("", response_model=TicketOut, status_code=201, dependencies=[OURS])
-async def open_ticket(body: TicketIn, tx: Tx, now: Now, who: Who) -> Response:
+async def open_ticket(body: TicketIn, tx: Tx, now: Now) -> Response:
     """A customer asks for help or complains. The same `external_id` again answers 200 and the ticket it made."""
     _known_codes(body.kind, body.priority)
     customer_id, contract_id = await _place(tx, body)
@@ -40,7 +40,7 @@ async def open_ticket(body: TicketIn, tx: Tx, now: Now, who: Who) -> Response:
         text=body.text,
         lead_id=body.lead_id,
     )
-    row, new = await commands.open_ticket(tx, told, by=who.subject, now=now)
+    row, new = await commands.open_ticket(tx, told, now=now)
     await tx.session.flush()
     location = f"/v1/tickets/{row.id}"
     return resource(showing.ticket(row), version=row.version, status=201 if new else 200, location=location)
@@ -91,6 +91,6 @@ async def patch_ticket(ticket_id: str, body: TicketPatch, tx: Tx, now: Now, who:
 async def close_ticket(ticket_id: str, tx: Tx, now: Now, body: CloseIn | None = None) -> Response:
     """It is solved; `satisfaction` 1 to 5 where the customer gave one. 409 when it is closed already."""
     key, body = await lookup.ticket_id(tx.session, ticket_id), body or CloseIn()
-    row = await commands.close_ticket(tx, key, satisfaction=body.satisfaction, at=body.when(now), now=now)
+    row = await commands.close_ticket(tx, key, satisfaction=body.satisfaction, at=body.occurred_at, now=now)
     await tx.session.flush()
     return resource(showing.ticket(row), version=row.version)

@@ -7,7 +7,7 @@ from uuid import UUID
 from services.customer_success.commands.customers import settle_customers
 from services.customer_success.commands.health import judge_health
 from services.customer_success.commands.ledger import Book, lock_book, note_step, settle_contract, supersede
-from services.customer_success.domain.calendar import add_months, in_order
+from services.customer_success.domain.calendar import add_months, moment
 from services.customer_success.domain.contracts import Act, OtherCurrency, Status, TermUnknown, move
 from services.customer_success.domain.timeline import Kind
 from services.customer_success.models import ContractRow
@@ -18,12 +18,12 @@ from shared.money import Money
 
 
 async def change_contract(
-    tx: Transaction, contract_id: UUID, mrr: Money, reason: str, *, at: datetime, by: str, now: datetime
+    tx: Transaction, contract_id: UUID, mrr: Money, reason: str, *, at: datetime | None, by: str, now: datetime
 ) -> ContractRow:
-    """Another MRR from `at` on. The same one again changes nothing and tells nothing."""
+    """Another MRR from `at` on, by default from now. The same one again changes nothing and tells nothing."""
     book = await lock_book(tx, contract_id)
     move(Status(book.contract.status), Act.CHANGE)
-    _change(tx, book, mrr, reason, at=at, by=by, now=now)
+    _change(tx, book, mrr, reason, at=moment(at, now, book.contract.last_step_at), by=by, now=now)
     return await _settled(tx, book, now)
 
 
@@ -33,22 +33,22 @@ async def renew_contract(
     *,
     term_months: int | None,
     mrr: Money | None,
-    at: datetime,
+    at: datetime | None,
     by: str,
     now: datetime,
 ) -> ContractRow:
     """Another term after the one that runs, at the same MRR or another. A notice given before is withdrawn by it."""
     book = await lock_book(tx, contract_id)
-    renew(tx, book, term_months=term_months, at=at, by=by, now=now)
+    renewed_at = moment(at, now, book.contract.last_step_at)
+    renew(tx, book, term_months=term_months, at=renewed_at, by=by, now=now)
     if mrr is not None:
-        _change(tx, book, mrr, "renewal", at=at, by=by, now=now)
+        _change(tx, book, mrr, "renewal", at=renewed_at, by=by, now=now)
     return await _settled(tx, book, now)
 
 
 def renew(tx: Transaction, book: Book, *, term_months: int | None, at: datetime, by: str, now: datetime) -> None:
     contract = book.contract
     move(Status(contract.status), Act.RENEW)
-    in_order(at, contract.last_step_at)
     term = term_months or contract.term_months
     if term is None:
         raise TermUnknown("For how many months?", missing=["term_months"])
@@ -89,9 +89,8 @@ async def churn_contract(
     contract = book.contract
     status = Status(contract.status)
     after = move(status, Act.CHURN)
-    ends_at = _end_of(ending.on, contract.last_step_at) if ending.on else at or now
-    if ends_at <= now:
-        in_order(ends_at, contract.last_step_at)
+    told = _end_of(ending.on, contract.last_step_at) if ending.on else at
+    ends_at = moment(told, now, contract.last_step_at)
     if ends_at == contract.last_step_at:
         ends_at += MOMENT
     _withdraw_notice(book, now)
@@ -127,7 +126,6 @@ def _change(tx: Transaction, book: Book, mrr: Money, reason: str, *, at: datetim
     contract = book.contract
     if contract.mrr_currency not in (None, mrr.currency):
         raise OtherCurrency(f"The contract is in {contract.mrr_currency}")
-    in_order(at, contract.last_step_at)
     if contract.mrr_amount == mrr.amount:
         return
     contract.mrr_currency = mrr.currency

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from services.customer_success.commands.customers import state_of
 from services.customer_success.commands.health import UNDER_CONTRACT, judge_health
 from services.customer_success.commands.waiting import join_waiting
-from services.customer_success.domain.calendar import in_order
+from services.customer_success.domain.calendar import moment
 from services.customer_success.models import (
     CustomerRow,
     OnboardingTaskRow,
@@ -30,7 +30,7 @@ class NotUnderContract(Refused):
 
 
 async def complete_task(
-    tx: Transaction, customer_id: UUID, key: str, *, note: str | None, at: datetime, by: str, now: datetime
+    tx: Transaction, customer_id: UUID, key: str, *, note: str | None, at: datetime | None, by: str, now: datetime
 ) -> CustomerRow:
     """An onboarding task is done; with the last of them the onboarding is. Done again changes nothing."""
     customer = await tx.lock(CustomerRow, customer_id, retry_after=1)
@@ -45,8 +45,8 @@ async def complete_task(
         return customer
     if customer.status not in UNDER_CONTRACT:
         raise NotUnderContract(f"The customer is {customer.status}")
-    in_order(at, customer.accepted_at)
-    tasks[key].completed_at, tasks[key].completed_by, tasks[key].note = at, by, note
+    task = tasks[key]
+    task.completed_at, task.completed_by, task.note = moment(at, now, customer.accepted_at), by, note
     customer.updated_at = now
     done = [task.completed_at for task in tasks.values() if task.completed_at]
     if len(done) == len(tasks):
@@ -107,7 +107,7 @@ async def review_promise(
     *,
     kept: str,
     note: str | None,
-    at: datetime,
+    at: datetime | None,
     by: str,
     now: datetime,
 ) -> PromiseRow:
@@ -116,13 +116,14 @@ async def review_promise(
     promise = await tx.session.get(PromiseRow, (customer_id, number), with_for_update=True)
     if promise is None:
         raise NotFound(f"This customer has no promise {number}")
-    in_order(at, promise.reviewed_at or customer.accepted_at)
+    reviewed_at = moment(at, now, promise.reviewed_at or customer.accepted_at)
     changed = promise.kept != kept
-    promise.kept, promise.note, promise.reviewed_at, promise.reviewed_by = kept, note, at, by
+    promise.kept, promise.note, promise.reviewed_at, promise.reviewed_by = kept, note, reviewed_at, by
     customer.updated_at = now
     if changed:
         told = {"number": promise.deal_number, "kept": kept, "opportunity_id": promise.opportunity_id}
-        tx.announce(PromiseReviewed.model_validate({**customer.about(), **told}), journey=customer.journey, at=at)
+        event = PromiseReviewed.model_validate({**customer.about(), **told})
+        tx.announce(event, journey=customer.journey, at=reviewed_at)
         await judge_health(tx, [customer.id], now)
     return promise
 

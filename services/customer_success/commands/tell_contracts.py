@@ -67,9 +67,10 @@ async def tell_contracts(
         if isinstance(row, ContractTold):
             outcomes[place], found[place] = _tell(tx, customers, books, row, by, now)
     amendments = {place: row for place, row in enumerate(told) if isinstance(row, Amendment)}
-    for place, outcome, book in await amend(tx, books, amendments, by=by, now=now):
-        outcomes[place], found[place] = outcome, book
-    joined = await join_amendments(tx, books, sorted(names & set(books)), now)
+    with tx.session.no_autoflush:  # a contract is stored once it is settled, not before and again
+        for place, outcome, book in await amend(tx, books, amendments, by=by, now=now):
+            outcomes[place], found[place] = outcome, book
+        joined = await join_amendments(tx, books, sorted(names & set(books)), now)
     moved = [book for place, book in found.items() if book and outcomes[place] in (Taken.NEW, Taken.UPDATED)]
     touched = {book.contract.id: book for book in (*moved, *joined)}
     await _settle(tx, list(touched.values()), now)

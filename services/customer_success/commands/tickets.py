@@ -11,7 +11,7 @@ from sqlalchemy import select
 from services.customer_success.commands.health import judge_health, mark_stale
 from services.customer_success.commands.links import Place
 from services.customer_success.commands.ticket_events import tell_closed, tell_ticket
-from services.customer_success.domain.calendar import in_order
+from services.customer_success.domain.calendar import moment
 from services.customer_success.models import CustomerRow, RevisionRow, TicketRow
 from shared.database import Transaction
 from shared.errors import Refused
@@ -45,7 +45,7 @@ class TicketTold:
     satisfaction: int | None = None
 
 
-async def open_ticket(tx: Transaction, told: TicketTold, *, by: str, now: datetime) -> tuple[TicketRow, bool]:
+async def open_ticket(tx: Transaction, told: TicketTold, *, now: datetime) -> tuple[TicketRow, bool]:
     """The ticket, and whether it is new: the same external id again answers the one it made."""
     if told.external_id:
         known = await tx.by_external_id(TicketRow, told.external_id)
@@ -53,7 +53,6 @@ async def open_ticket(tx: Transaction, told: TicketTold, *, by: str, now: dateti
             return known, False
     assert told.place is not None, "a person opens tickets of customers that are known"
     customer = await tx.lock(CustomerRow, told.place[0], retry_after=1)
-    in_order(told.opened_at, customer.accepted_at)
     row = _new(told)
     tx.add(row)
     tell_ticket(tx, row, customer)
@@ -62,14 +61,13 @@ async def open_ticket(tx: Transaction, told: TicketTold, *, by: str, now: dateti
 
 
 async def close_ticket(
-    tx: Transaction, ticket_id: UUID, *, satisfaction: int | None, at: datetime, now: datetime
+    tx: Transaction, ticket_id: UUID, *, satisfaction: int | None, at: datetime | None, now: datetime
 ) -> TicketRow:
     """It is solved. Raises TicketClosedAlready."""
     row = await tx.lock(TicketRow, ticket_id)
     if row.status == "closed":
         raise TicketClosedAlready("The ticket is closed already")
-    in_order(at, row.opened_at)
-    row.status, row.closed_at = "closed", at
+    row.status, row.closed_at = "closed", moment(at, now, row.opened_at)
     row.satisfaction = satisfaction if satisfaction is not None else row.satisfaction
     if row.customer_id is not None:
         customer = await tx.session.get_one(CustomerRow, row.customer_id)

@@ -12,10 +12,17 @@ class BeforePreviousStep(Refused):
     rule = "before_previous_step"
 
 
-def in_order(at: datetime, previous: datetime | None) -> None:
-    """Raises BeforePreviousStep."""
-    if previous is not None and at < previous:
+def moment(told: datetime | None, now: datetime, previous: datetime | None) -> datetime:
+    """When an act occurred: as told, which raises BeforePreviousStep, or now.
+
+    Now is never before the previous step: that may have waited less long for the same record, or been told by
+    another department whose clock is a little ahead.
+    """
+    if told is None:
+        return max(now, previous) if previous else now
+    if previous is not None and told < previous:
         raise BeforePreviousStep(f"The previous step was at {previous.isoformat()}", previous_at=previous.isoformat())
+    return told
 
 
 def add_months(day: date, months: int) -> date:

@@ -11,6 +11,7 @@ from services.inside_sales.domain.lifecycle import Act, BeforePreviousStep
 from services.inside_sales.models import ActivityRow, ProspectRow
 from shared.contracts.inside_sales import FirstContactMade
 from shared.database import Transaction
+from shared.errors import Refused
 from shared.ids import new_id
 
 NOTE = "note"  # the one kind that reaches nobody
@@ -31,12 +32,15 @@ async def record_activity(
 ) -> tuple[ActivityRow, ProspectRow, bool]:
     """The activity, its prospect, and whether it is new; an external id that is known finds what it made.
 
-    Raises BeforePreviousStep for what happened before the MQL was handed over.
+    Raises BeforePreviousStep for what happened before the MQL was handed over, Refused `conflict` where the external
+    id is another lead's.
     """
     prospect, _ = await take_up(tx, lead_id, Act.CONTACT)
     if activity.external_id:
         known = select(ActivityRow).where(ActivityRow.external_id == activity.external_id)
         if found := (await tx.session.scalars(known)).one_or_none():
+            if found.lead_id != prospect.id:
+                raise Refused("This external id is that of an activity of another lead", rule="conflict")
             return found, prospect, False
     if prospect.mql_at and activity.at < prospect.mql_at:
         raise BeforePreviousStep("The lead was handed over later than that", previous=prospect.mql_at)

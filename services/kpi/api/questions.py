@@ -58,7 +58,7 @@ class Asked(BaseModel):
     )
     unit: Literal["cycle", "lead", "account"] = Field("cycle", description="ways, people or companies are counted")
     slice: Literal["entry", "latest"] = Field("entry", description="values at entry, or as known now")
-    as_of: Instant | None = Field(None, description="as if nothing had occurred later")
+    as_of: Instant | None = Field(None, description="as if nothing had occurred from then on; like `to`, exclusive")
     known_at: Instant | None = Field(None, description="as if nothing had been recorded later")
     currency: Annotated[str, AfterValidator(known_currency)] | None = Field(None, description="default the company's")
     cycles: Literal["first", "recycled"] | None = Field(None, description="only first cycles, or only later ones")

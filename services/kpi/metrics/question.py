@@ -32,7 +32,11 @@ ALL = Cell()
 
 @dataclass(frozen=True)
 class Question:
-    """The common part of every question. `as_of` is now where nothing else was asked; filters may be `(unset)`."""
+    """The common part of every question. `as_of` is now where nothing else was asked; filters may be `(unset)`.
+
+    Like the end of a period, `as_of` is the first instant that no longer counts: the state at the end of March is
+    `as_of` the first of April, midnight.
+    """
 
     whole: Period
     zone: ZoneInfo
@@ -61,7 +65,7 @@ class View:
 
     async def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Rows of `query`; `{schema}` in it stands for where the tables are, the cut and the filters are bound."""
-        found = {"as_of": self.question.as_of, "from": self.start, "to": self.end, **self._filter_values}
+        found = {"as_of": self.question.as_of - TICK, "from": self.start, "to": self.end, **self._filter_values}
         bound = {name: value for name, value in {**found, **(parameters or {})}.items() if f":{name}" in query}
         return list(await self.session.execute(text(query.replace("{schema}", self.schema)), bound))
 
@@ -137,7 +141,7 @@ class View:
     @property
     def windows(self) -> dict[str, Any]:
         """The parameters of WINDOWS: the whole and every period, none reaching beyond as_of."""
-        zone, last = self.question.zone, self.question.as_of + TICK
+        zone, last = self.question.zone, self.question.as_of
         spans = [self.question.whole, *self.periods]
         starts = [start_of_day(span.start, zone) for span in spans]
         ends = [min(start_of_day(span.end, zone), last) for span in spans]

@@ -195,7 +195,7 @@ class _Course:
 
     def _kind(self, before: bool, after: bool, delta: int) -> str:
         if before and not after:
-            return CONTRACTION
+            return CHURN
         if after and not before:
             return REACTIVATION if self._was_customer else NEW
         return EXPANSION if delta > 0 else CONTRACTION

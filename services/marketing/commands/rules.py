@@ -16,7 +16,8 @@ from shared.errors import Invalid, NotFound
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(shape) for name, shape in SHAPES.items()}
 
 _IN_FORCE = text("""
-SELECT DISTINCT ON (name) name, version, rule::text AS text FROM rule WHERE valid_from <= :at
+SELECT DISTINCT ON (name) name, version, rule::text AS text FROM rule
+WHERE valid_from <= :at OR version = 1 -- what rules first has ruled ever since
 ORDER BY name, valid_from DESC, version DESC
 """)
 

@@ -19,7 +19,8 @@ DAILY = 86_400.0
 # The score itself is not what an If-Match guards, so its own passing away is no new version.
 _DECAY = text("""
 WITH lively AS (
-    SELECT id, engagement * 0.5 ^ (extract(epoch FROM :now - scored_at) / :half_life) AS left_over FROM lead
+    SELECT id, engagement * 0.5 ^ least(extract(epoch FROM :now - scored_at) / :half_life, 60) AS left_over
+    FROM lead
     WHERE engagement >= 0.5 AND scored_at < :now - interval '1 day' ORDER BY scored_at LIMIT :most
     FOR UPDATE SKIP LOCKED
 )

@@ -14,10 +14,16 @@ FIT_FIELDS = frozenset(
         *("employees", "prefecture", "company", "email", "phone", "consent"),
     )
 )
+MOST_POINTS = 1_000_000
 NEGLIGIBLE_AFTER = 20  # half-lives: a touch is then worth a millionth of its points
 
 Known = str | int | bool | None
 Facts = Mapping[str, Known]
+
+
+def _refuse_absurd(points: float) -> None:
+    if not -MOST_POINTS <= points <= MOST_POINTS:
+        raise ValueError(f"points are from -{MOST_POINTS:,} to {MOST_POINTS:,}")
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class FitRule(Document):
     def __post_init__(self) -> None:
         if self.field not in FIT_FIELDS:
             raise ValueError(f"{self.field} is none of {', '.join(sorted(FIT_FIELDS))}")
+        _refuse_absurd(self.points)
 
     def holds(self, facts: Facts) -> bool:
         value = facts.get(self.field)
@@ -60,6 +67,7 @@ class TouchPoints(Document):
     def __post_init__(self) -> None:
         if self.at_most < 1:
             raise ValueError("at_most is 1 or more")
+        _refuse_absurd(self.points)
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,10 @@ class ScoringRules(Document):
     carry_over: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.half_life_days <= 0:
-            raise ValueError("half_life_days is more than 0")
+        if not 0.01 <= self.half_life_days <= 36_500:
+            raise ValueError("half_life_days is from 0.01 to 36,500")
+        for most in (self.most_fit, self.most_engagement):
+            _refuse_absurd(most)
         if not 0 <= self.carry_over <= 1:
             raise ValueError("carry_over is from 0 to 1")
 

@@ -1,20 +1,29 @@
 """Bodies of campaigns, visits and spend."""
 
 import datetime as dt
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import AliasChoices, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, AwareDatetime, Field
 
 from services.marketing.domain.campaigns import CampaignStatus
 from shared.http.bodies import Answer, Dated, Key, Past, Priced, Text
 from shared.money import Money
 
 
+def _not_negative(money: Money) -> Money:
+    if money.amount < 0:
+        raise ValueError("is 0 or more")
+    return money
+
+
+Cost = Annotated[Money, AfterValidator(_not_negative)]
+
+
 class DayIn(Dated):
     """One day of a channel, or of one campaign of it. `occurred_at`: when it was counted; default the day itself."""
 
-    date: dt.date
+    date: dt.date = Field(ge=dt.date(1900, 1, 1))
     channel: Key
     campaign: Key | None = None
 
@@ -28,13 +37,7 @@ class SpendIn(DayIn, Priced):
 
     money: ClassVar[tuple[str, ...]] = ("amount", "spend")
 
-    amount: Money = Field(validation_alias=AliasChoices("amount", "spend"))
-
-    @model_validator(mode="after")
-    def _not_negative(self) -> "SpendIn":
-        if self.amount.amount < 0:
-            raise ValueError("amount is 0 or more")
-        return self
+    amount: Cost = Field(validation_alias=AliasChoices("amount", "spend"))
 
 
 class VisitsOut(Answer):
@@ -66,7 +69,7 @@ class CampaignFields(Priced):
     channel: Key | None = None
     segment: Key | None = None
     owner: Key | None = None
-    budget: Money | None = None
+    budget: Cost | None = None
     starts_on: dt.date | None = None
     ends_on: dt.date | None = None
 

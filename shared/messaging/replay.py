@@ -1,0 +1,79 @@
+"""Read topics again from their beginning, beside everyone who is reading them now."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from shared.contracts.envelope import Undecodable
+from shared.messaging.kafka import PARTITIONS, TopicPartition, make_reader
+from shared.messaging.parking import Letter
+from shared.messaging.receiver import open_record
+
+log = structlog.get_logger()
+
+BATCH_RECORDS = 5000
+WAIT_MS = 200
+
+Position = Mapping[tuple[str, int], int]
+"""For each topic and partition the offset after the last record."""
+
+
+class Replay:
+    """Reads on from where it stands; `publishers` says for each topic who speaks there."""
+
+    def __init__(self, reader: Any, publishers: Mapping[str, str]) -> None:
+        self._reader = reader
+        self._publishers = publishers
+        self._next: dict[tuple[str, int], int] = {}
+        self.unreadable = 0
+
+    async def ends(self) -> Position:
+        """Where the topics end now."""
+        places = self._places()
+        return {(p.topic, p.partition): end for p, end in (await self._reader.end_offsets(places)).items()}
+
+    async def read(self, until: Position) -> AsyncIterator[list[Letter]]:
+        """Every record up to `until`, in batches; what is no event of ours is only counted."""
+        while self.behind(until):
+            for found in (await self._reader.getmany(timeout_ms=WAIT_MS, max_records=BATCH_RECORDS)).values():
+                fresh = [record for record in found if record.offset >= self._next[record.topic, record.partition]]
+                if fresh:
+                    self._next[fresh[-1].topic, fresh[-1].partition] = fresh[-1].offset + 1
+                    yield [letter for record in fresh if (letter := self._open(record))]
+
+    def behind(self, until: Position) -> int:
+        """How many records are left."""
+        return sum(max(0, end - self._next[place]) for place, end in until.items())
+
+    async def begin(self) -> None:
+        """Go to the first record there is."""
+        places = self._places()
+        self._reader.assign(places)
+        for place, offset in (await self._reader.beginning_offsets(places)).items():
+            self._reader.seek(place, offset)
+            self._next[place.topic, place.partition] = offset
+
+    def _places(self) -> list[TopicPartition]:
+        return [TopicPartition(topic, number) for topic in self._publishers for number in range(PARTITIONS)]
+
+    def _open(self, record: Any) -> Letter | None:
+        try:
+            return open_record(record, self._publishers[record.topic])
+        except Undecodable:
+            self.unreadable += 1
+            return None
+
+
+@asynccontextmanager
+async def replaying(servers: str, client: str, publishers: Mapping[str, str]) -> AsyncIterator[Replay]:
+    """A replay at the beginning of its topics."""
+    reader = make_reader(servers, client)
+    await reader.start()
+    try:
+        replay = Replay(reader, publishers)
+        await replay.begin()
+        yield replay
+    finally:
+        await reader.stop()
