@@ -275,3 +275,16 @@ async def test_an_erased_person_leaves_no_trace_but_the_counts(desk: Desk) -> No
     assert (found["subject"], found["text"], found["lead_id"], found["status"]) == (None, None, None, "open")
     (kept,) = (await desk.get(f"customers/{deal.account}/pulses"))["items"]
     assert (kept["score"], kept["note"], kept["lead_id"]) == (3, None, None)
+
+
+async def test_a_deal_won_by_a_clock_that_is_ahead_counts_at_once(desk: Desk) -> None:
+    deal = await desk.won(at=clock.utc_now() + timedelta(seconds=30))
+    assert await desk.names() == ["customer_accepted", "contract_started"]
+    changed = await desk.post(f"contracts/{deal.contract}/change", {"mrr": 120_000, "reason": "upsell"})
+    assert changed["mrr"] == wire(120_000)
+    task = await desk.post(f"customers/{deal.account}/onboarding/kickoff/complete")
+    assert task["tasks"][0]["completed_at"] is not None
+    ended = await desk.post(f"contracts/{deal.contract}/churn", {"reason": "price"})
+    assert (ended["status"], ended["mrr"]) == ("ended", wire(0))
+    times = [event.time for event in await desk.rig.told()]
+    assert times == sorted(times)

@@ -80,7 +80,7 @@ async def write_down(tx: Transaction, event: Event, meta: Meta) -> None:
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
     async with asyncio.timeout(seconds):
-        while not await true():
+        while not await true():  # noqa: ASYNC110  # what is waited for happens in other processes
             await asyncio.sleep(0.02)
 
 

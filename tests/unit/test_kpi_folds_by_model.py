@@ -243,3 +243,18 @@ def _won_at(facts: Sequence[Fact], key: str, moment: datetime) -> Fact | None:
 def _told(facts: Sequence[Fact], key: str, entry: Fact) -> Any:
     mine = [f for f in in_order(facts) if str(f.opportunity_id) == key and f.occurred_at <= entry.occurred_at and f.mrr]
     return entry.mrr or (mine[-1].mrr if mine else None)
+
+
+@MANY
+@given(HISTORIES)
+def test_no_two_rows_have_one_key_and_every_row_lasts(facts: list[Fact]) -> None:
+    whole = folded(facts)
+    keys = [
+        *[(p.milestone, p.subject, p.cycle if p.subject == p.lead_id else 0, p.ordinal) for p in whole.passages],
+        *[("state", state.opportunity_id, state.at) for state in whole.states],
+        *[("place", place.lead_id, place.cycle, place.at) for place in whole.places],
+        *[("movement", row.at, row.currency) for row in movements(facts)],
+    ]
+    assert len(keys) == len(set(keys))
+    lasting: list[Any] = [*whole.passages, *whole.states, *whole.places]
+    assert all(row.until is None or row.until > row.at for row in lasting)

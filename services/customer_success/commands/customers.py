@@ -134,7 +134,7 @@ async def _lives(tx: Transaction, ids: set[UUID], now: datetime) -> dict[UUID, l
         steps[contract_id].append(Step(at, Kind(kind), None, reason))
     found: dict[UUID, list[_Ended]] = {key: [] for key in ids}
     for contract_id, row in rows.items():
-        for span in timeline(steps[contract_id], now).spans:
+        for span in timeline(steps[contract_id], now + clock.FUTURE_TOLERANCE).spans:
             found[row.customer_id].append(_Ended(row, span))
     return found
 

@@ -20,6 +20,7 @@ from services.customer_success.domain.timeline import (
     untold,
 )
 from services.customer_success.models import ContractRow, CustomerRow, MovementRow, StepRow
+from shared.clock import FUTURE_TOLERANCE
 from shared.contracts.customer_success import ContractStarted, SubscriptionChanged
 from shared.database import Transaction
 from shared.money import Money
@@ -34,10 +35,11 @@ class Book:
     steps: list[StepRow]
     movements: list[MovementRow]
 
-    def timeline(self, until: datetime) -> Timeline:
+    def timeline(self, now: datetime) -> Timeline:
+        """As far as it has come; another department's clock, and a person's, may be a little ahead of ours."""
         if self.contract.status == Status.VOID:
             return Timeline(None, (), (), None, None)
-        return timeline(map(_as_step, self.steps), until)
+        return timeline(map(_as_step, self.steps), now + FUTURE_TOLERANCE)
 
     def find(self, kind: Kind, external_id: str | None = None) -> StepRow | None:
         """The step in force of a kind: the contract's own, or an amendment's."""
@@ -154,7 +156,7 @@ def settle_contract(tx: Transaction, book: Book, now: datetime) -> Timeline:
         tell_move(tx, book, move, now)
     row.mrr_amount = found.mrr
     row.status = Status.ACTIVE if found.active else Status.ENDED if found.spans else Status.SCHEDULED
-    row.last_step_at = max((step.at for step in book.steps if step.at <= now), default=None)
+    row.last_step_at = max((step.at for step in book.steps if step.at <= now + FUTURE_TOLERANCE), default=None)
     row.due_at = found.due_at
     return found
 

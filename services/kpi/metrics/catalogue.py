@@ -142,22 +142,29 @@ def _ratios() -> list[Metric]:
     ]
 
 
-def _others() -> list[Metric]:
-    days = "from opened to closed, the clock of a reopened deal runs on; value is the median"
-    stock = "at the end of the span, or at as_of where that is earlier"
-    money = "of deals won in the span, by MRR where one was told, else by the whole amount"
+STOCK = "at the end of the span, or at as_of where that is earlier"
+
+
+def _found() -> list[Metric]:
     return [
         Metric("visitors", "来訪者数", "Visitors", "count", "sum of the days' visitors", visitors, zero),
         Metric(
             "v2l", "来訪者→リード獲得率", "Visitor to lead", "ratio", "web leads ÷ visitors", visitor_to_lead, nothing
         ),
-        Metric("open_deals", "進行中の商談", "Open deals", "count", stock, deals.open_deals, zero, HELD),
+    ]
+
+
+def _deals() -> list[Metric]:
+    days = "from opened to closed, the clock of a reopened deal runs on; value is the median"
+    money = "of deals won in the span, by MRR where one was told, else by the whole amount"
+    return [
+        Metric("open_deals", "進行中の商談", "Open deals", "count", STOCK, deals.open_deals, zero, HELD),
         Metric(
             "pipeline",
             "パイプライン",
             "Pipeline",
             "money",
-            f"Σ value of open deals {stock}",
+            f"Σ value of open deals {STOCK}",
             deals.pipeline,
             no_money,
             HELD,
@@ -202,12 +209,17 @@ def _others() -> list[Metric]:
             no_value,
             ENDED,
         ),
+    ]
+
+
+def _recurring() -> list[Metric]:
+    return [
         Metric(
             "occupancy",
             "滞留(どこにいるか)",
             "Occupancy",
             "count",
-            f"lead cycles by place {stock}",
+            f"lead cycles by place {STOCK}",
             occupancy,
             zero,
             HELD,
@@ -222,7 +234,7 @@ def _others() -> list[Metric]:
             no_money,
             additive=True,
         ),
-        Metric("arr", "ARR", "ARR", "money", f"12 × MRR {stock}", recurring.arr, no_money, HELD),
+        Metric("arr", "ARR", "ARR", "money", f"12 × MRR {STOCK}", recurring.arr, no_money, HELD),
         Metric(
             "nrr",
             "NRR(売上継続率)",
@@ -246,7 +258,7 @@ def _others() -> list[Metric]:
             "契約中の顧客数",
             "Customers",
             "count",
-            f"accounts paying {stock}",
+            f"accounts paying {STOCK}",
             recurring.customers,
             zero,
             HELD,
@@ -254,7 +266,7 @@ def _others() -> list[Metric]:
     ]
 
 
-_ALL = [*_counts(), *_ratios(), *_others()]
+_ALL = [*_counts(), *_ratios(), *_found(), *_deals(), *_recurring()]
 CATALOGUE: Mapping[str, Metric] = {
     metric.id: replace(metric, additive=metric.additive or (metric.unit == "count" and FLOW in metric.modes))
     for metric in _ALL
