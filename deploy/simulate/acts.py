@@ -11,6 +11,7 @@ from deploy.simulate.deals import FORECAST, Deal, Meeting, Outcome
 from deploy.simulate.story import Cycle, Lead
 from shared.clock import day_of, wire_time
 
+CALLED = ("negotiation", "approval")  # phases in which a deal is called otherwise than pipeline
 DEMAND = "資料請求のあと担当者から相談があった"
 Body = Mapping[str, Any]
 
@@ -136,7 +137,11 @@ class Field:
             review = {**deal.found, "valid": deal.visit_reason is None, **reason}
             yield self.act(deal.reviewed_at, rep, "/first-visit", review)
         steps = [self.act(at, rep, "/phase", {"phase": phase}) for at, phase in deal.phases]
-        steps += [self.act(at, rep, "", {"forecast_category": FORECAST[phase]}, "PATCH") for at, phase in deal.phases]
+        steps += [
+            self.act(at, rep, "", {"forecast_category": FORECAST[phase]}, "PATCH")
+            for at, phase in deal.phases
+            if phase in CALLED
+        ]
         if deal.slipped:
             at, day = deal.slipped
             steps.append(self.act(at, rep, "", {"expected_close_date": day.isoformat()}, "PATCH"))

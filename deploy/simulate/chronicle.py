@@ -210,7 +210,7 @@ class _Chronicler:
         if deal is None:
             return
         if deal.reviewed_at and deal.found != cycle.answers:
-            yield from self._maybe(0.3, feedback.GAP, deal.reviewed_at, opportunity)
+            yield from self._maybe(0.15, feedback.GAP, deal.reviewed_at, opportunity)
         if deal.reason:
             topic, often = (feedback.FEATURE, 0.7) if deal.reason.code == "missing_feature" else (feedback.LOST, 0.15)
             yield from self._maybe(often, topic, deal.closed_at, opportunity)

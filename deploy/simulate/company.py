@@ -36,11 +36,11 @@ class Person:
 
 
 CHANNELS = (
-    Channel("organic", 130, 0.0055, 1.15, 0, ("blog", "whitepaper")),
-    Channel("ads", 150, 0.0050, 0.75, 45_000, ("brand", "competitor", "retargeting")),
-    Channel("webinar", 20, 0.0300, 1.10, 12_000, ("hands_on", "case_study")),
-    Channel("event", 12, 0.0350, 0.95, 30_000, ("it_expo", "saas_days")),
-    Channel("partner", 8, 0.0380, 1.35, 0, ("reseller",)),
+    Channel("organic", 130, 0.0036, 1.15, 0, ("blog", "whitepaper")),
+    Channel("ads", 150, 0.0032, 0.75, 45_000, ("brand", "competitor", "retargeting")),
+    Channel("webinar", 20, 0.0200, 1.10, 12_000, ("hands_on", "case_study")),
+    Channel("event", 12, 0.0230, 0.95, 30_000, ("it_expo", "saas_days")),
+    Channel("partner", 8, 0.0270, 1.35, 0, ("reseller",)),
 )
 PRODUCTS = (
     Product("starter", "low", (30_000, 80_000)),

@@ -140,7 +140,7 @@ def _listen(chance: Chance, customer: Customer, last: datetime) -> None:
         kept = chance.weighted((("yes", customer.health), ("partly", 0.25), ("no", (1 - customer.health) * 0.6)))
         if at < last:
             customer.says(at, f"{customer.path}/promises/{number}/review", {"kept": kept})
-    while (at := chance.later(at, 60, 120)) < last:
+    while (at := chance.later(at, 80, 150)) < last:
         feeling = min(1.0, max(0.0, chance.gauss(customer.health, 0.12)))
         customer.says(at, f"{customer.path}/pulse", {"kind": "csm", "score": 1 + round(feeling * 4)})
         if chance.random() < 0.5:

@@ -81,7 +81,7 @@ class Desk:
         await self.rig.deliver(DealReopened(opportunity_id=deal.opportunity), deal.journey)
 
     async def get(self, path: str, status: int = 200, **query: Any) -> Any:
-        answer = await self.mori.get(f"/v1/{path}", params=query)
+        answer = await self.mori.get(f"/v1/{path}", params=query or None)
         assert answer.status_code == status, answer.text
         return answer.json()
 

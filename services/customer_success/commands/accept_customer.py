@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select
 
-from services.customer_success.commands.customers import accept, ensure_customers, settle_customers
+from services.customer_success.commands.customers import accept, ensure_customers, lock_customers, state_of
 from services.customer_success.commands.health import mark_stale
 from services.customer_success.commands.ledger import (
     Book,
@@ -46,27 +46,41 @@ LIVE = timedelta(days=1)  # told so soon after it happened it is no history
 async def accept_customer(tx: Transaction, event: DealWon, meta: Meta) -> None:
     """Takes the customer over. A deal won again after it was reopened revives its contract."""
     now = clock.utc_now()
-    _, defaults = await in_force(tx, ContractDefaults, meta.time)
     opportunity = await tx.session.get(OpportunityRow, event.opportunity_id)
-    account_id = _account_of(event, opportunity)
-    customer = (await ensure_customers(tx, {account_id: await _newcomer(tx, event, meta, account_id)}))[account_id]
-    came_back = await _without_contract(tx, account_id)
+    customer = await _customer(tx, event, meta, _account_of(event, opportunity))
+    came_back = await _without_contract(tx, customer.id)
     _know_better(customer, event, overwrite=came_back)
     contract = await tx.session.get(ContractRow, _contract_of(event), with_for_update=True)
     revived = contract is not None and contract.status == Status.VOID
+    if contract is not None or event.promises:
+        await _promise(tx, customer, event.opportunity_id, event.promises)
     book = await _open(tx, customer, contract, event, meta, now)
-    _write_terms(book.contract, event, meta, defaults.term_months)
-    _write_opening(tx, book, _mrr_of(event, opportunity), meta.time, now)
-    tx.add(book.contract)
-    await tx.session.flush()
-    await _promise(tx, customer, event.opportunity_id, event.promises)
+    _write_terms(book.contract, event, meta, await _term(tx, event, meta))
     if came_back and not (revived and customer.onboarding_round):
         await _plan_onboarding(tx, customer, book.contract.starts_on, meta)
+    _write_opening(tx, book, _mrr_of(event, opportunity), meta.time, now)
     accept(tx, customer, at=meta.time, contract=book.contract, live=meta.recorded - meta.time < LIVE)
     settle_contract(tx, book, now)
-    await settle_customers(tx, {customer.id: customer}, now)
+    tx.add(book.contract)
+    customer.churned_at = customer.churn_reason = None
+    customer.status = state_of(customer, under_contract=True, known=True)
     await join_waiting(tx, [book.contract], [customer], now)
     await mark_stale(tx, [customer.id])
+
+
+async def _customer(tx: Transaction, event: DealWon, meta: Meta, account_id: UUID) -> CustomerRow:
+    """The account's customer, locked; made when nobody knew them."""
+    known = await lock_customers(tx, [account_id])
+    if not known:
+        known = await ensure_customers(tx, {account_id: await _newcomer(tx, event, meta, account_id)})
+    return known[account_id]
+
+
+async def _term(tx: Transaction, event: DealWon, meta: Meta) -> int:
+    if event.term_months is not None:
+        return event.term_months
+    _, defaults = await in_force(tx, ContractDefaults, meta.time)
+    return defaults.term_months
 
 
 def _account_of(event: DealWon, opportunity: OpportunityRow | None) -> UUID:
@@ -125,7 +139,7 @@ async def _open(
     """The deal's contract, new, revived, or known already from elsewhere."""
     if contract is None:
         contract = ContractRow(id=_contract_of(event), customer_id=customer.id, status=Status.SCHEDULED)
-        contract.journey = meta.key
+        contract.journey, contract.trial, contract.auto_renew = meta.key, False, False
         book = Book(contract, customer, [], [])
     else:
         book = (await read_books(tx, [contract], {contract.customer_id: customer}))[0]
@@ -159,12 +173,12 @@ def _mrr_of(event: DealWon, opportunity: OpportunityRow | None) -> Money | None:
     return Money(amount=0, currency=once.currency) if once else None
 
 
-def _write_terms(row: ContractRow, event: DealWon, meta: Meta, default_term: int) -> None:
+def _write_terms(row: ContractRow, event: DealWon, meta: Meta, term_months: int) -> None:
     for name, value in _dimensions(event).items():
         setattr(row, name, value)
     row.starts_on = event.starts_on or event.won_on or clock.day_of(meta.time)
     row.billing_starts_on = event.billing_starts_on
-    row.term_months = event.term_months or default_term
+    row.term_months = term_months
     row.renewal_on = add_months(row.starts_on, row.term_months)
     once = event.one_off
     row.one_off_amount, row.one_off_currency = (once.amount, once.currency) if once else (None, None)

@@ -27,20 +27,19 @@ STAGE = "customer_success"
 
 async def ensure_customers(tx: Transaction, wanted: Mapping[UUID, Mapping[str, Any]]) -> dict[UUID, CustomerRow]:
     """The customers of these accounts, locked; who was not known is made with the values given."""
-    if not wanted:
-        return {}
+    known = await lock_customers(tx, wanted)
+    missing = sorted(wanted.keys() - known.keys())
+    if not missing:
+        return known
     now = clock.utc_now()
     fixed = {"version": 1, "created_at": now, "updated_at": now, "status": "scheduled", "onboarding_round": 0}
-    rows = [
-        {"id": key, "journey": str(key), "unsettled": False, **fixed, **values}
-        for key, values in sorted(wanted.items())
-    ]
+    rows = [{"id": key, "journey": str(key), "unsettled": False, **fixed, **wanted[key]} for key in missing]
     for batch in _alike(rows):
         await tx.session.execute(insert(CustomerRow).on_conflict_do_nothing(), batch)
-    locked = await lock_customers(tx, wanted)
-    if health := [{"customer_id": key} | _UNJUDGED for key in sorted(locked)]:
+    made = await lock_customers(tx, missing)
+    if health := [{"customer_id": key} | _UNJUDGED for key in sorted(made)]:
         await tx.session.execute(insert(HealthRow).on_conflict_do_nothing(), health)
-    return locked
+    return known | made
 
 
 _UNJUDGED = {
@@ -63,7 +62,10 @@ def _alike(rows: Sequence[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
 
 
 async def lock_customers(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, CustomerRow]:
-    query = select(CustomerRow).where(CustomerRow.id.in_(sorted(ids))).order_by(CustomerRow.id)
+    keys = sorted(ids)
+    if not keys:
+        return {}
+    query = select(CustomerRow).where(CustomerRow.id.in_(keys)).order_by(CustomerRow.id)
     locked = query.with_for_update().execution_options(populate_existing=True)
     return {row.id: row for row in await tx.session.scalars(locked)}
 

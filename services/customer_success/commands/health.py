@@ -36,10 +36,9 @@ async def mark_stale(tx: Transaction, customers: Collection[UUID]) -> None:
     All are locked, also those marked already: who is being judged this moment does not know of this act yet.
     """
     if customers:
-        mine = HealthRow.customer_id.in_(customers)
-        locked = select(HealthRow.customer_id).where(mine).order_by(HealthRow.customer_id).with_for_update()
-        await tx.session.execute(locked)
-        await tx.session.execute(update(HealthRow).where(mine, ~HealthRow.stale).values(stale=True))
+        mine = select(HealthRow.customer_id).where(HealthRow.customer_id.in_(customers))
+        locked = mine.order_by(HealthRow.customer_id).with_for_update()
+        await tx.session.execute(update(HealthRow).where(HealthRow.customer_id.in_(locked)).values(stale=True))
 
 
 async def mark_all_stale(tx: Transaction) -> None:

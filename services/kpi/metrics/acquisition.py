@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from services.kpi.domain.decisions import WEB_CHANNELS
 from services.kpi.metrics.entries import counted, entered, visitors_of
-from services.kpi.metrics.figures import Figures, count, ratio
+from services.kpi.metrics.figures import Figures, Metric, count, nothing, ratio, zero
 from services.kpi.metrics.question import Cell, View, cell_of
 
 
@@ -31,3 +31,9 @@ async def _web_leads(view: View) -> Mapping[Cell, int]:
     """
     rows = await view.rows(query, {"milestones": ["lead"], "starts": view.starts, "channels": channels})
     return {cell_of(row): row.leads for row in rows}
+
+
+METRICS = (
+    Metric("visitors", "来訪者数", "Visitors", "count", "sum of the days' visitors", visitors, zero),
+    Metric("v2l", "来訪者→リード獲得率", "Visitor to lead", "ratio", "web leads ÷ visitors", visitor_to_lead, nothing),
+)

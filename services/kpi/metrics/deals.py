@@ -8,7 +8,7 @@ from typing import Any
 
 from services.kpi.metrics.entries import SAME, UNITS, counted, entered
 from services.kpi.metrics.exchange import RATES, bound, money
-from services.kpi.metrics.figures import Figures, count, no_value, unpriced
+from services.kpi.metrics.figures import CLOSED, HELD, STOCK, Figures, Metric, count, no_money, no_value, unpriced, zero
 from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
 from services.kpi.metrics.rates import NO_BASE
 from services.kpi.schemas.figures import Figure
@@ -137,3 +137,21 @@ async def pipeline(view: View) -> Figures:
         cell_of(row): unpriced() if row.unpriced else Figure(value=money(row.total, view), more={"deals": row.deals})
         for row in await _open(view)
     }
+
+
+_WON = "of deals won in the span, by MRR where one was told, else by the whole amount"
+_DAYS = "from opened to closed, the clock of a reopened deal runs on; value is the median"
+_ENDED = (CLOSED,)
+METRICS = (
+    Metric("open_deals", "進行中の商談", "Open deals", "count", HELD, open_deals, zero, (STOCK,)),
+    Metric(
+        "pipeline", "パイプライン", "Pipeline", "money", f"Σ value of open deals {HELD}", pipeline, no_money, (STOCK,)
+    ),
+    Metric("won_value", "受注金額", "Value won", "money", f"Σ {_WON}", won_value, no_money, additive=True),
+    Metric("won_average", "平均受注金額", "Average value won", "money", f"mean {_WON}", won_average, no_value),
+    Metric("won_median", "受注金額の中央値", "Median value won", "money", f"median {_WON}", won_median, no_value),
+    Metric("win_value", "受注率(金額)", "Win rate by value", "ratio", "won ÷ closed", win_value, no_value, _ENDED),
+    Metric("cycle_days", "商談期間(受注)", "Cycle, won", "days", _DAYS, cycle_days("won"), no_value, _ENDED),
+    Metric("cycle_days_lost", "商談期間(失注)", "Cycle, lost", "days", _DAYS, cycle_days("lost"), no_value, _ENDED),
+    Metric("cycle_days_all", "商談期間(決着)", "Cycle", "days", _DAYS, cycle_days("won", "lost"), no_value, _ENDED),
+)

@@ -11,6 +11,7 @@ from services.kpi.schemas.figures import Figure
 Figures = Mapping[Cell, Figure]
 Compute = Callable[[View], Awaitable[Figures]]
 FLOW, COHORT, CLOSED, STOCK = "flow", "cohort", "closed", "stock"
+HELD = "at the end of the span, or at as_of where that is earlier"
 
 
 @dataclass(frozen=True)

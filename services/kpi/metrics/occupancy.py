@@ -1,6 +1,6 @@
 """Where every lead's cycle is: each in exactly one place, so the places add up to the cycles."""
 
-from services.kpi.metrics.figures import Figures
+from services.kpi.metrics.figures import HELD, STOCK, Figures, Metric, zero
 from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
 from services.kpi.projections.places import PLACES
 from services.kpi.schemas.figures import Figure
@@ -26,3 +26,7 @@ async def occupancy(view: View) -> Figures:
 def _figure(places: dict[str, int]) -> Figure:
     shown = {name: places[name] for name in PLACES if name in places}
     return Figure(value=sum(shown.values()), more={"places": shown})
+
+
+_HELD = f"lead cycles by place {HELD}"
+METRICS = (Metric("occupancy", "滞留(どこにいるか)", "Occupancy", "count", _HELD, occupancy, zero, (STOCK,)),)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.kpi.metrics.exchange import NO_PLAN_RATE, RATES, bound, money
-from services.kpi.metrics.figures import Figures, unpriced
+from services.kpi.metrics.figures import HELD, STOCK, Figures, Metric, no_money, no_value, unpriced, zero
 from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
 from services.kpi.metrics.rates import NO_BASE
 from services.kpi.metrics.statistics import apportion, half_even
@@ -153,3 +153,14 @@ async def customers(view: View) -> Figures:
 
 def _figure(retention: RetentionOut) -> Figure:
     return Figure(**retention.model_dump())
+
+
+_NRR = "MRR at the end of the customers of the start ÷ their MRR at the start"
+_GRR = "Σ min(end, start) by customer ÷ MRR at the start"
+METRICS = (
+    Metric("mrr_mv", "MRRの増減", "MRR movements", "money", "end - start", mrr_movements, no_money, additive=True),
+    Metric("arr", "ARR", "ARR", "money", f"12 × MRR {HELD}", arr, no_money, (STOCK,)),
+    Metric("nrr", "NRR(売上継続率)", "NRR", "ratio", _NRR, nrr, no_value),
+    Metric("grr", "GRR(総売上継続率)", "GRR", "ratio", _GRR, grr, no_value),
+    Metric("customers", "契約中の顧客数", "Customers", "count", f"accounts paying {HELD}", customers, zero, (STOCK,)),
+)

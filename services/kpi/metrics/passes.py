@@ -1,0 +1,93 @@
+"""The metrics that count entries, and those that divide such counts."""
+
+from typing import NamedTuple
+
+from services.kpi.metrics.entries import NONE, Entries, entries
+from services.kpi.metrics.figures import CLOSED, COHORT, FLOW, Compute, Figures, Metric, count, nothing, ratio, zero
+from services.kpi.metrics.question import View
+from services.kpi.metrics.rates import followed
+
+
+class Part(NamedTuple):
+    """Entries of a milestone: all (`value`), those that came through the chain (`chained`), or the others."""
+
+    milestone: str
+    which: str = "value"
+
+    def of(self, found: Entries) -> int:
+        return found.value - found.chained if self.which == "outside" else int(getattr(found, self.which))
+
+
+LEADS, NEW, RECYCLED = Part("lead"), Part("lead", "chained"), Part("lead", "outside")
+MQL, ACCEPTED, REJECTED = Part("mql"), Part("mql_accepted"), Part("mql_rejected")
+SQL, RETURNED, FROM_SQL, OPPORTUNITY = (
+    *(Part("sql"), Part("sql_returned"), Part("opportunity", "chained")),
+    Part("opportunity"),
+)
+WON, LOST, CUSTOMER, ONBOARDED = Part("won"), Part("lost"), Part("customer"), Part("onboarded")
+FLOWED, IN_FLOW, ENDED = (FLOW, COHORT), (FLOW,), (CLOSED,)
+
+_COUNTS = (
+    ("lead_new", "リード獲得数", "New leads", NEW, "first cycles of people who became leads"),
+    ("lead_rec", "リサイクル数", "Recycled leads", RECYCLED, "cycles after a person's first"),
+    ("lead_cycles", "リード(周回)", "Lead cycles", LEADS, "lead_new + lead_rec"),
+    ("mql", "MQL", "MQL", MQL, "cycles handed to inside sales"),
+    ("mql_accepted", "MQL受け入れ数", "MQLs accepted", ACCEPTED, "taken by inside sales"),
+    ("mql_rejected", "MQL差し戻し数", "MQLs rejected", REJECTED, "sent back, and not taken later"),
+    ("sql", "SQL(引き渡し済み)", "SQLs handed over", SQL, "handed over to field sales"),
+    ("sql_returned", "SQL差し戻し数", "SQLs returned", RETURNED, "sent back by field sales, and not taken later"),
+    ("opportunity", "有効商談数", "Opportunities opened", OPPORTUNITY, "taken or found by field sales"),
+    ("won", "受注数", "Deals won", WON, "won and not reopened"),
+    ("lost", "失注数", "Deals lost", LOST, "lost and not reopened"),
+    ("customer", "引き継ぎ済み顧客数", "Customers taken over", CUSTOMER, "accepted by customer success"),
+    ("onboarded", "オンボーディング完了数", "Customers onboarded", ONBOARDED, "onboarding completed"),
+)
+_RATES = (
+    ("l2m", "MQL化率", "Lead to MQL", FLOWED, "mql ÷ lead_cycles", MQL, (LEADS,)),
+    ("mql_acc", "MQL受け入れ率", "MQL acceptance", IN_FLOW, "accepted ÷ decided", ACCEPTED, (ACCEPTED, REJECTED)),
+    ("sql_rate", "商談化率(SQL引き渡し÷MQL)", "MQL to SQL", FLOWED, "sql ÷ mql", SQL, (MQL,)),
+    ("sql_acc", "有効商談率", "SQL acceptance", IN_FLOW, "taken ÷ (taken + returned)", FROM_SQL, (FROM_SQL, RETURNED)),
+    ("eff_sql", "有効商談化率(有効商談÷MQL)", "MQL to opportunity", FLOWED, "from SQLs ÷ mql", FROM_SQL, (MQL,)),
+    ("opp_to_won", "有効商談→受注率", "Opportunity to won", FLOWED, "won ÷ opportunity", WON, (OPPORTUNITY,)),
+    ("win_closed", "受注率(決着分)", "Win rate", ENDED, "won ÷ (won + lost)", WON, (WON, LOST)),
+    ("lead_to_won", "リード→受注率", "Lead to won", FLOWED, "won ÷ lead_cycles", WON, (LEADS,)),
+)
+
+
+def _count(part: Part) -> Compute:
+    async def compute(view: View) -> Figures:
+        found = await entries(view, [part.milestone])
+        return {cell: count(part.of(counts.get(part.milestone, NONE))) for cell, counts in found.items()}
+
+    return compute
+
+
+def _quotient(over: Part, under: tuple[Part, ...]) -> Compute:
+    """Entries of one kind by entries of some, all in the span; or, asked for a cohort, who of those went on."""
+
+    async def compute(view: View) -> Figures:
+        if view.question.mode == COHORT:
+            found = await followed(view, under[0].milestone, over.milestone)
+            return {cell: ratio(counted.successes, counted.trials) for cell, counted in found.items()}
+        counts = await entries(view, [part.milestone for part in (over, *under)])
+        return {
+            cell: ratio(
+                over.of(found.get(over.milestone, NONE)),
+                sum(part.of(found.get(part.milestone, NONE)) for part in under),
+            )
+            for cell, found in counts.items()
+        }
+
+    return compute
+
+
+METRICS = (
+    *(
+        Metric(id_, ja, en, "count", formula, _count(part), zero, additive=True)
+        for id_, ja, en, part, formula in _COUNTS
+    ),
+    *(
+        Metric(id_, ja, en, "ratio", formula, _quotient(over, under), nothing, modes)
+        for id_, ja, en, modes, formula, over, under in _RATES
+    ),
+)
