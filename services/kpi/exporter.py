@@ -47,13 +47,13 @@ async def read(session: AsyncSession, runtime: Runtime) -> None:
     """Set every gauge once."""
     today = clock.day_of(clock.utc_now(), runtime.settings.zone)
     month = Period(today.replace(day=1), months_after(today, 1))
-    view = await _view(session, runtime, month)
+    view = await view_of(session, runtime, month)
     await _chain(view)
     await _recurring(view, today)
     await _standing(view)
 
 
-async def _view(session: AsyncSession, runtime: Runtime, whole: Period, basis: str = "booked") -> View:
+async def view_of(session: AsyncSession, runtime: Runtime, whole: Period, basis: str = "booked") -> View:
     settings = runtime.settings
     question = Question(
         whole,

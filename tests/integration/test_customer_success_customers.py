@@ -247,6 +247,29 @@ async def test_only_customer_success_acts(desk: Desk) -> None:
     assert (await desk.person("x", "viewer").get(path)).status_code == 200
 
 
+async def test_what_people_said_is_read_only_by_those_who_work_with_them(desk: Desk) -> None:
+    deal = await desk.won(promises=(Promise(number=1, text="移行"),))
+    path = f"/v1/customers/{deal.account}"
+    await desk.post(f"customers/{deal.account}/pulse", {"kind": "nps", "score": 3, "note": "怒っている"}, status=201)
+    await desk.post(f"customers/{deal.account}/promises/1/review", {"kept": "no", "note": "田中様"})
+    await desk.post(f"customers/{deal.account}/onboarding/kickoff/complete", {"note": "田中様"})
+    await desk.post("tickets", {"customer_id": str(deal.account), "subject": "田中様", "text": "怒"}, status=201)
+
+    async def read(role: str) -> list[Any]:
+        person = desk.person("x", role)
+        (pulse,) = (await person.get(f"{path}/pulses")).json()["items"]
+        (ticket,) = (await person.get("/v1/tickets")).json()["items"]
+        customer = (await person.get(path)).json()
+        promise, task = customer["promises"][0], customer["onboarding"]["tasks"][0]
+        assert (pulse["score"], promise["text"], promise["kept"]) == (3, "移行", "no")
+        return [pulse["note"], ticket["subject"], ticket["text"], promise["note"], task["note"]]
+
+    for role in ("customer_success", "field_sales", "product", "admin"):
+        assert await read(role) == ["怒っている", "田中様", "怒", "田中様", "田中様"]
+    for role in ("viewer", "executive", "marketing"):
+        assert await read(role) == [None] * 5
+
+
 async def test_reasons_and_the_description_of_the_api_are_there(desk: Desk) -> None:
     found = await desk.get("reasons?for=churn")
     assert {"code": "price", "ja": "価格", "en": "Price", "recyclable": True} in found["churn"]

@@ -219,6 +219,7 @@ async def _fresh(engines: Engines, service: Service) -> str:
         await upgrade(url, service.folder)
         _templates[service.name] = url.rpartition("/")[2]
         engines.sql(_SEED, _templates[service.name])
+        engines.sql(f"alter database {_templates[service.name]} owner to postgres")  # or a copy's role would get it
     return _copy(engines, service.name, _templates[service.name])
 
 

@@ -43,10 +43,10 @@ async def list_customers(given: Annotated[CustomerQuery, Query()], session: Read
 
 
 @router.get("/{customer_id}", response_model=CustomerDetail)
-async def get_customer(customer_id: str, session: Reading, now: Now) -> Response:
+async def get_customer(customer_id: str, session: Reading, now: Now, who: Who) -> Response:
     """One customer with onboarding, promises, health and risk."""
     row = await session.get_one(CustomerRow, await lookup.customer_id(session, customer_id))
-    return resource(await showing.customer_detail(session, row, now), version=row.version)
+    return resource(await showing.customer_detail(session, row, who, now), version=row.version)
 
 
 @router.patch("/{customer_id}", response_model=CustomerDetail, dependencies=[OURS])
@@ -56,14 +56,14 @@ async def patch_customer(customer_id: str, body: CustomerPatch, tx: Tx, now: Now
     given = body.model_dump(exclude_unset=True)
     row = await customer_acts.amend_customer(tx, key, given, by=who.subject, now=now)
     await tx.session.flush()
-    return resource(await showing.customer_detail(tx.session, row, now), version=row.version)
+    return resource(await showing.customer_detail(tx.session, row, who, now), version=row.version)
 
 
 @router.get("/{customer_id}/onboarding", response_model=OnboardingOut)
-async def get_onboarding(customer_id: str, session: Reading, now: Now) -> Response:
+async def get_onboarding(customer_id: str, session: Reading, now: Now, who: Who) -> Response:
     """The onboarding plan (導入支援) with its tasks. Imported customers have none: nobody told one."""
     row = await session.get_one(CustomerRow, await lookup.customer_id(session, customer_id))
-    return resource(showing.onboarding(row, await queries.tasks(session, row), now), version=row.version)
+    return resource(showing.onboarding(row, await queries.tasks(session, row), who, now), version=row.version)
 
 
 @router.post("/{customer_id}/onboarding/{task}/complete", response_model=OnboardingOut, dependencies=[OURS])
@@ -74,14 +74,14 @@ async def complete_task(
     key, body = await lookup.customer_id(tx.session, customer_id), body or CompleteIn()
     row = await customer_acts.complete_task(tx, key, task, note=body.note, at=body.occurred_at, by=who.subject, now=now)
     await tx.session.flush()
-    return resource(showing.onboarding(row, await queries.tasks(tx.session, row), now), version=row.version)
+    return resource(showing.onboarding(row, await queries.tasks(tx.session, row), who, now), version=row.version)
 
 
 @router.get("/{customer_id}/promises")
-async def list_promises(customer_id: str, session: Reading) -> PromisesOut:
+async def list_promises(customer_id: str, session: Reading, who: Who) -> PromisesOut:
     """What the seller promised (お客様への約束), and whether it was kept."""
     rows = await queries.promises(session, await lookup.customer_id(session, customer_id))
-    return PromisesOut(items=[PromiseOut.model_validate(row) for row in rows])
+    return PromisesOut(items=[showing.promise(row, who) for row in rows])
 
 
 @router.post("/{customer_id}/promises/{number}/review", response_model=PromiseOut, dependencies=[OURS])
@@ -91,7 +91,7 @@ async def review_promise(customer_id: str, number: int, body: ReviewIn, tx: Tx, 
     row = await customer_acts.review_promise(
         tx, key, number, kept=body.kept, note=body.note, at=body.occurred_at, by=who.subject, now=now
     )
-    return resource(PromiseOut.model_validate(row))
+    return resource(showing.promise(row, who))
 
 
 @router.post("/{customer_id}/pulse", response_model=PulseOut, status_code=201, dependencies=[OURS])
@@ -112,15 +112,17 @@ async def record_pulse(customer_id: str, body: PulseIn, tx: Tx, now: Now, who: W
         by=who.subject,
         now=now,
     )
-    return resource(PulseOut.model_validate(row), status=201)
+    return resource(showing.pulse(row, who), status=201)
 
 
 @router.get("/{customer_id}/pulses")
-async def list_pulses(customer_id: str, given: Annotated[NotedQuery, Query()], session: Reading) -> Page[PulseOut]:
+async def list_pulses(
+    customer_id: str, given: Annotated[NotedQuery, Query()], session: Reading, who: Who
+) -> Page[PulseOut]:
     """Every score given."""
     key = await lookup.customer_id(session, customer_id)
     rows, cursor = await queries.noted(session, PulseRow, key, given)
-    return Page(items=[PulseOut.model_validate(row) for row in rows], next_cursor=cursor)
+    return Page(items=[showing.pulse(row, who) for row in rows], next_cursor=cursor)
 
 
 @router.post("/{customer_id}/signals", response_model=SignalOut, status_code=201, dependencies=[OURS])
@@ -131,12 +133,14 @@ async def note_signal(customer_id: str, body: SignalIn, tx: Tx, now: Now, who: W
     row = await customer_acts.note_signal(
         tx, key, kind=body.kind, on=body.on, note=body.note, at=body.when(now), by=who.subject, now=now
     )
-    return resource(SignalOut.model_validate(row), status=201)
+    return resource(showing.signal(row, who), status=201)
 
 
 @router.get("/{customer_id}/signals")
-async def list_signals(customer_id: str, given: Annotated[NotedQuery, Query()], session: Reading) -> Page[SignalOut]:
+async def list_signals(
+    customer_id: str, given: Annotated[NotedQuery, Query()], session: Reading, who: Who
+) -> Page[SignalOut]:
     """Everything noticed."""
     key = await lookup.customer_id(session, customer_id)
     rows, cursor = await queries.noted(session, SignalRow, key, given)
-    return Page(items=[SignalOut.model_validate(row) for row in rows], next_cursor=cursor)
+    return Page(items=[showing.signal(row, who) for row in rows], next_cursor=cursor)

@@ -2,20 +2,47 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.customer_success.models import ContractRow, CustomerRow, OnboardingTaskRow, TicketRow
+from services.customer_success.models import (
+    ContractRow,
+    CustomerRow,
+    OnboardingTaskRow,
+    PromiseRow,
+    PulseRow,
+    SignalRow,
+    TicketRow,
+)
 from services.customer_success.queries import customers as queries
 from services.customer_success.queries.contracts import Due, History
 from services.customer_success.queries.customers import Beside
 from services.customer_success.schemas.activity import TicketOut
 from services.customer_success.schemas.contracts import ContractOut, HistoryOut, RenewalOut
-from services.customer_success.schemas.customers import CustomerDetail, CustomerOut, OnboardingOut, PromiseOut, TaskOut
+from services.customer_success.schemas.customers import (
+    CustomerDetail,
+    CustomerOut,
+    OnboardingOut,
+    PromiseOut,
+    PulseOut,
+    SignalOut,
+    TaskOut,
+)
+from shared.auth import Role, User
 from shared.clock import day_of
 from shared.http.bodies import money_of
 from shared.money import Money
+
+A = TypeVar("A", bound=BaseModel)
+WORK_WITH_PEOPLE = frozenset({Role.CUSTOMER_SUCCESS, Role.FIELD_SALES, Role.PRODUCT, Role.ADMIN})
+
+
+def readable(out: A, who: User) -> A:
+    """The answer without what a person wrote or said, for those whose work is not with people."""
+    hidden: tuple[str, ...] = getattr(out, "personal", ())
+    return out if WORK_WITH_PEOPLE & who.roles else out.model_copy(update=dict.fromkeys(hidden))
 
 
 def columns(row: Any) -> dict[str, Any]:
@@ -46,27 +73,43 @@ async def customer_list(session: AsyncSession, rows: Sequence[CustomerRow]) -> l
     return [CustomerOut.model_validate(_customer(row, parts[row.id])) for row in rows]
 
 
-async def customer_detail(session: AsyncSession, row: CustomerRow, now: datetime) -> CustomerDetail:
+async def customer_detail(session: AsyncSession, row: CustomerRow, who: User, now: datetime) -> CustomerDetail:
     part = (await queries.beside(session, [row.id]))[row.id]
-    promises = [PromiseOut.model_validate(found) for found in await queries.promises(session, row.id)]
+    promises = [promise(found, who) for found in await queries.promises(session, row.id)]
     return CustomerDetail.model_validate(
         {
             **_customer(row, part),
-            "onboarding": onboarding(row, await queries.tasks(session, row), now),
+            "onboarding": onboarding(row, await queries.tasks(session, row), who, now),
             "promises": promises,
             "contract_ids": await queries.contract_ids(session, row.id),
         }
     )
 
 
-def onboarding(row: CustomerRow, tasks: Sequence[OnboardingTaskRow], now: datetime) -> OnboardingOut:
+def onboarding(row: CustomerRow, tasks: Sequence[OnboardingTaskRow], who: User, now: datetime) -> OnboardingOut:
     today = day_of(now)
     return OnboardingOut(
         customer_id=row.id,
         round=row.onboarding_round,
         completed_at=row.onboarded_at if tasks else None,
-        tasks=[TaskOut.model_validate({**columns(task), "overdue": _overdue(task, today)}) for task in tasks],
+        tasks=[_task(task, who, today) for task in tasks],
     )
+
+
+def _task(task: OnboardingTaskRow, who: User, today: date) -> TaskOut:
+    return readable(TaskOut.model_validate({**columns(task), "overdue": _overdue(task, today)}), who)
+
+
+def promise(row: PromiseRow, who: User) -> PromiseOut:
+    return readable(PromiseOut.model_validate(row), who)
+
+
+def pulse(row: PulseRow, who: User) -> PulseOut:
+    return readable(PulseOut.model_validate(row), who)
+
+
+def signal(row: SignalRow, who: User) -> SignalOut:
+    return readable(SignalOut.model_validate(row), who)
 
 
 def _overdue(task: OnboardingTaskRow, today: date) -> bool:
@@ -111,5 +154,6 @@ def renewal(due: Due, today: date) -> RenewalOut:
     )
 
 
-def ticket(row: TicketRow) -> TicketOut:
-    return TicketOut.model_validate({**columns(row), "account_id": row.customer_id, "waits_for": row.link})
+def ticket(row: TicketRow, who: User) -> TicketOut:
+    told = {**columns(row), "account_id": row.customer_id, "waits_for": row.link}
+    return readable(TicketOut.model_validate(told), who)

@@ -25,7 +25,7 @@ OURS = allowed(Role.CUSTOMER_SUCCESS)
 
 
 @router.post("", response_model=TicketOut, status_code=201, dependencies=[OURS])
-async def open_ticket(body: TicketIn, tx: Tx, now: Now) -> Response:
+async def open_ticket(body: TicketIn, tx: Tx, now: Now, who: Who) -> Response:
     """A customer asks for help or complains. The same `external_id` again answers 200 and the ticket it made."""
     _known_codes(body.kind, body.priority)
     customer_id, contract_id = await _place(tx, body)
@@ -43,7 +43,7 @@ async def open_ticket(body: TicketIn, tx: Tx, now: Now) -> Response:
     row, new = await commands.open_ticket(tx, told, now=now)
     await tx.session.flush()
     location = f"/v1/tickets/{row.id}"
-    return resource(showing.ticket(row), version=row.version, status=201 if new else 200, location=location)
+    return resource(showing.ticket(row, who), version=row.version, status=201 if new else 200, location=location)
 
 
 def _known_codes(kind: str | None, priority: str | None) -> None:
@@ -67,15 +67,15 @@ async def _place(tx: Transaction, body: TicketIn) -> tuple[UUID, UUID | None]:
 
 
 @router.get("")
-async def list_tickets(given: Annotated[TicketQuery, Query()], session: Reading) -> Page[TicketOut]:
+async def list_tickets(given: Annotated[TicketQuery, Query()], session: Reading, who: Who) -> Page[TicketOut]:
     rows, cursor = await queries.list_tickets(session, given)
-    return Page(items=[showing.ticket(row) for row in rows], next_cursor=cursor)
+    return Page(items=[showing.ticket(row, who) for row in rows], next_cursor=cursor)
 
 
 @router.get("/{ticket_id}", response_model=TicketOut)
-async def get_ticket(ticket_id: str, session: Reading) -> Response:
+async def get_ticket(ticket_id: str, session: Reading, who: Who) -> Response:
     row = await session.get_one(TicketRow, await lookup.ticket_id(session, ticket_id))
-    return resource(showing.ticket(row), version=row.version)
+    return resource(showing.ticket(row, who), version=row.version)
 
 
 @router.patch("/{ticket_id}", response_model=TicketOut, dependencies=[OURS])
@@ -84,13 +84,13 @@ async def patch_ticket(ticket_id: str, body: TicketPatch, tx: Tx, now: Now, who:
     key = await lookup.ticket_id(tx.session, ticket_id)
     row = await commands.amend_ticket(tx, key, body.model_dump(exclude_unset=True), by=who.subject, now=now)
     await tx.session.flush()
-    return resource(showing.ticket(row), version=row.version)
+    return resource(showing.ticket(row, who), version=row.version)
 
 
 @router.post("/{ticket_id}/close", response_model=TicketOut, dependencies=[OURS])
-async def close_ticket(ticket_id: str, tx: Tx, now: Now, body: CloseIn | None = None) -> Response:
+async def close_ticket(ticket_id: str, tx: Tx, now: Now, who: Who, body: CloseIn | None = None) -> Response:
     """It is solved; `satisfaction` 1 to 5 where the customer gave one. 409 when it is closed already."""
     key, body = await lookup.ticket_id(tx.session, ticket_id), body or CloseIn()
     row = await commands.close_ticket(tx, key, satisfaction=body.satisfaction, at=body.occurred_at, now=now)
     await tx.session.flush()
-    return resource(showing.ticket(row), version=row.version)
+    return resource(showing.ticket(row, who), version=row.version)

@@ -144,7 +144,7 @@ async def _open(
     else:
         book = (await read_books(tx, [contract], {contract.customer_id: customer}))[0]
     if contract.status == Status.VOID:
-        contract.status = move(Status.VOID, Act.WIN)
+        contract.status, contract.customer_id = move(Status.VOID, Act.WIN), customer.id
         for step in list(book.steps):
             supersede(book, step, now)
     _name_deal(tx, book, event)

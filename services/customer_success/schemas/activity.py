@@ -1,7 +1,7 @@
 """Use, tickets and health over HTTP."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -191,6 +191,8 @@ class CloseIn(Dated):
 
 
 class TicketOut(Answer):
+    personal: ClassVar = ("subject", "text")
+
     id: UUID
     external_id: str | None
     customer_id: UUID | None

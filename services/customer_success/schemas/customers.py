@@ -1,7 +1,7 @@
 """Customers and what belongs to them, over HTTP."""
 
 from datetime import date, datetime
-from typing import Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
@@ -94,6 +94,8 @@ class CustomerOut(Slices):
 
 
 class TaskOut(Answer):
+    personal: ClassVar = ("note",)
+
     key: str
     ja: str
     en: str
@@ -114,6 +116,8 @@ class OnboardingOut(Answer):
 
 
 class PromiseOut(Answer):
+    personal: ClassVar = ("note",)
+
     number: int
     opportunity_id: UUID
     text: str
@@ -183,6 +187,8 @@ class PulseIn(Dated):
 
 
 class PulseOut(Answer):
+    personal: ClassVar = ("note",)
+
     id: UUID
     customer_id: UUID
     kind: PulseKind
@@ -210,6 +216,8 @@ class SignalIn(Dated):
 
 
 class SignalOut(Answer):
+    personal: ClassVar = ("note",)
+
     id: UUID
     customer_id: UUID
     kind: str
