@@ -229,16 +229,21 @@ class _Chronicler:
     def _maybe(self, likelihood: float, topic: Topic, at: datetime, refs: tuple[dict[str, str], ...] = ()) -> list[Act]:
         if not self._feedback.happens(likelihood):
             return []
-        self._items += 1
-        name = f"{self._told.prefix}F{self._items:05d}"
         at = self._feedback.later(at, 0.02, 3)
-        return list(self._before_end(item_acts(self._feedback, topic, name, at, refs)))
+        return list(self._before_end(item_acts(self._feedback, topic, self._item(), at, refs)))
 
     def _general_feedback(self) -> None:
-        """What no single case gives occasion to: wishes between departments, each topic sooner or later."""
-        number = 0
-        for day in days(self._told.start, self._told.end):
-            if self._feedback.random() < GENERAL_FEEDBACK_A_MONTH / 30.44:
-                topic = feedback.GENERAL[number % len(feedback.GENERAL)]
-                number += 1
-                self._keep(self._maybe(1, topic, self._feedback.moment(day, 9, 17)))
+        """What no single case gives occasion to: wishes between departments, spread over time, each topic at least
+        once."""
+        chance, length = self._feedback, (self._told.end - self._told.start).days - 4
+        count = max(len(feedback.GENERAL), round(length * GENERAL_FEEDBACK_A_MONTH / 30.44))
+        for number in range(count):
+            day = self._told.start + timedelta(days=int((number + chance.random()) * length / count))
+            at, name = chance.office_hour(chance.moment(day, 9, 17)), self._item()
+            topic = feedback.GENERAL[number % len(feedback.GENERAL)]
+            self._keep(self._before_end(item_acts(chance, topic, name, at)))
+
+    def _item(self) -> str:
+        """The external id of the next feedback."""
+        self._items += 1
+        return f"{self._told.prefix}F{self._items:05d}"

@@ -40,7 +40,8 @@ def targets(told: Chronicle) -> Iterator[Target]:
 
 
 def _target(stage: str, base: float, goal: float) -> dict[str, Any]:
-    return {"stage": stage, "base": float(round(base)), "goal": float(max(1, round(goal)))}
+    base = max(1, round(base))
+    return {"stage": stage, "base": float(base), "goal": float(min(base, max(1, round(goal))))}
 
 
 def _entries(told: Chronicle) -> dict[str, Counter[str]]:

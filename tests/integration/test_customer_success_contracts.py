@@ -77,6 +77,8 @@ async def test_a_contract_can_be_told_again_and_corrected(desk: Desk) -> None:
         ({"account_external_id": "A-1", "starts_on": "2026-01-02", "ends_on": "2026-01-01", "mrr": 1}, 422),
         ({"starts_on": "2026-01-01", "mrr": 1}, 422),
         ({"account_external_id": "A-1", "starts_on": "2026-01-01", "mrr": 1, "surprise": 1}, 422),
+        ({"account_external_id": "A-1", "starts_on": "0001-01-01", "mrr": 1}, 422),
+        ({"account_external_id": "A-1", "starts_on": "2026-01-01", "ends_on": "9999-12-31", "mrr": 1}, 422),
         ({"account_external_id": "A-1", "starts_on": "2026-01-01", "mrr": 1, "reason": "boredom"}, 422),
         ({"account_external_id": "A-1", "starts_on": "2026-01-01", "mrr": 2000, "currency": "USD"}, 201),
     ],
@@ -169,6 +171,9 @@ async def test_a_renewal_needs_a_term(desk: Desk) -> None:
     await desk.contract("S-1", starts_on=day(10))
     assert await desk.refused("contracts/ext:S-1/renew", {}) == "term_unknown"
     await desk.post("contracts/ext:S-1/renew", {"term_months": 0}, status=422)
+    far = await desk.contract("S-2", starts_on=day(10), renewal_on="2199-12-31")
+    assert await desk.refused(f"contracts/{far['id']}/renew", {"term_months": 120}) == "too_far"
+    assert (await desk.get("contracts/ext:S-2"))["renewal_on"] == "2199-12-31"
 
 
 async def test_the_last_contract_that_ends_is_the_customers_churn(desk: Desk) -> None:

@@ -224,6 +224,34 @@ async def test_a_company_lends_its_name_and_external_id(desk: Desk) -> None:
     assert (await desk.get("customers/ext:A-8"))["name"] == "白雲"
 
 
+async def test_a_company_a_file_told_of_first_is_the_same_company(desk: Desk) -> None:
+    await desk.contract("S-1", starts_on=days_ago(100).isoformat())
+    account = new_id()
+    created = AccountCreated(account_id=account, external_id="A-1", account_name="青空")
+    await desk.rig.deliver(created, account)
+    deal = await desk.won(account_id=account)
+    first = await desk.get("customers/ext:A-1")
+    assert (first["id"], first["merged_into"]) == (str(told_id("account", "A-1")), str(account))
+    assert (await desk.get(f"customers/{account}"))["external_id"] is None
+    await desk.post("contracts/ext:S-1/churn", {"reason": "price"})
+    assert await desk.told("customer_churned") == []
+    await desk.post(f"contracts/{deal.contract}/churn", {"reason": "price"})
+    assert len(await desk.told("customer_churned")) == 1
+
+
+async def test_a_deal_whose_contract_a_file_told_first_counts_once(desk: Desk) -> None:
+    told = await desk.contract("S-1", starts_on=days_ago(100).isoformat())
+    account, opportunity = told_id("account", "A-1"), new_id()
+    event = DealWon(opportunity_id=opportunity, account_id=account, contract_id=UUID(told["id"]), mrr=yen(100_000))
+    await desk.rig.deliver(event, account, at=clock.utc_now() - timedelta(days=100))
+    openings = {event.data["opening_key"]: event.data["mrr"]["amount"] for event in await desk.told("contract_started")}
+    assert openings == {told["id"]: 0, str(opportunity): 100_000}
+    found = await desk.get("contracts/ext:S-1")
+    assert (found["status"], found["opportunity_id"], found["mrr"]) == ("active", str(opportunity), wire(100_000))
+    await desk.contract("S-1", starts_on=found["starts_on"], status=200)
+    assert len(await desk.told("contract_started")) == 3, "the same again is not told again"
+
+
 async def test_merged_companies_churn_together(desk: Desk) -> None:
     one, two = await desk.won(), await desk.won()
     await desk.rig.deliver(AccountCreated(account_id=one.account, account_name="青空HD"), one.account)

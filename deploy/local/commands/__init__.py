@@ -7,6 +7,7 @@ COMMANDS = {  # name: module in this folder and its function, or its Typer for c
     "load-events": "load_events:load_events",
     "import": "import_:import_file",
     "simulate": "simulate:simulate",
+    "replay": "replay:replay",
     "openapi": "documents:openapi",
     "asyncapi": "documents:asyncapi",
 }

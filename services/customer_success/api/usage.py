@@ -1,6 +1,6 @@
 """Use of the product, in bulk; and what waits for a contract or account nobody knows yet."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -20,6 +20,7 @@ from services.customer_success.schemas.activity import (
     WaitingOut,
     WeekOut,
 )
+from services.customer_success.schemas.fields import Day
 from shared.auth import Role
 from shared.clock import day_of
 from shared.errors import Invalid
@@ -73,8 +74,8 @@ async def get_usage(
     customer_id: str,
     session: Reading,
     now: Now,
-    since: Annotated[date | None, Query(alias="from", description="default: twelve weeks ago")] = None,
-    until: Annotated[date | None, Query(alias="to", description="exclusive; default: tomorrow")] = None,
+    since: Annotated[Day | None, Query(alias="from", description="default: twelve weeks ago")] = None,
+    until: Annotated[Day | None, Query(alias="to", description="exclusive; default: tomorrow")] = None,
 ) -> UsageOut:
     """Use by ISO week and by feature."""
     key = await lookup.customer_id(session, customer_id)

@@ -6,7 +6,13 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select
 
-from services.customer_success.commands.customers import accept, ensure_customers, lock_customers, state_of
+from services.customer_success.commands.customers import (
+    accept,
+    ensure_customers,
+    is_free,
+    lock_customers,
+    state_of,
+)
 from services.customer_success.commands.health import mark_stale
 from services.customer_success.commands.ledger import (
     Book,
@@ -48,10 +54,10 @@ async def accept_customer(tx: Transaction, event: DealWon, meta: Meta) -> None:
     now = clock.utc_now()
     opportunity = await tx.session.get(OpportunityRow, event.opportunity_id)
     customer = await _customer(tx, event, meta, _account_of(event, opportunity))
-    came_back = await _without_contract(tx, customer.id)
-    _know_better(customer, event, overwrite=came_back)
     contract = await tx.session.get(ContractRow, _contract_of(event), with_for_update=True)
     revived = contract is not None and contract.status == Status.VOID
+    came_back = await _without_contract(tx, customer.id)
+    _know_better(customer, event, overwrite=came_back and not revived)
     if contract is not None or event.promises:
         await _promise(tx, customer, event.opportunity_id, event.promises)
     book = await _open(tx, customer, contract, event, meta, now)
@@ -60,10 +66,13 @@ async def accept_customer(tx: Transaction, event: DealWon, meta: Meta) -> None:
         await _plan_onboarding(tx, customer, book.contract.starts_on, meta)
     _write_opening(tx, book, _mrr_of(event, opportunity), meta.time, now)
     accept(tx, customer, at=meta.time, contract=book.contract, live=meta.recorded - meta.time < LIVE)
-    settle_contract(tx, book, now)
+    running = settle_contract(tx, book, now).active
     tx.add(book.contract)
-    customer.churned_at = customer.churn_reason = None
-    customer.status = state_of(customer, under_contract=True, known=True)
+    if running:
+        customer.churned_at = customer.churn_reason = None
+        customer.status = state_of(customer, under_contract=True, known=True)
+    else:  # it was told before, with its end
+        customer.unsettled = True
     await join_waiting(tx, [book.contract], [customer], now)
     await mark_stale(tx, [customer.id])
 
@@ -97,10 +106,11 @@ def _contract_of(event: DealWon) -> UUID:
 async def _newcomer(tx: Transaction, event: DealWon, meta: Meta, account_id: UUID) -> dict[str, object]:
     """What a customer nobody knew begins with."""
     account = await tx.session.get(AccountRow, account_id)
+    external_id = account.external_id if account else None
     return {
         "journey": meta.key,
         "name": event.account_name or (account.name if account else None),
-        "external_id": account.external_id if account else None,
+        "external_id": external_id if external_id and await is_free(tx, external_id) else None,
         "opportunity_id": event.opportunity_id,
         "seller": event.owner,
         **_dimensions(event),

@@ -8,13 +8,15 @@ from services.customer_success.commands.customers import settle_customers
 from services.customer_success.commands.health import judge_health
 from services.customer_success.commands.ledger import Book, lock_book, note_step, settle_contract, supersede
 from services.customer_success.domain.calendar import add_months, moment
-from services.customer_success.domain.contracts import Act, OtherCurrency, Status, TermUnknown, move
+from services.customer_success.domain.contracts import Act, OtherCurrency, Status, TermUnknown, TooFar, move
 from services.customer_success.domain.timeline import Kind
 from services.customer_success.models import ContractRow
 from shared.clock import day_of, start_of_day
 from shared.contracts.customer_success import ContractRenewed
 from shared.database import Transaction
 from shared.money import Money
+
+LAST_YEAR = 2200
 
 
 async def change_contract(
@@ -54,6 +56,8 @@ def renew(tx: Transaction, book: Book, *, term_months: int | None, at: datetime,
         raise TermUnknown("For how many months?", missing=["term_months"])
     contract.term_months = term
     contract.renewal_on = add_months(contract.renewal_on or day_of(at), term)
+    if contract.renewal_on.year > LAST_YEAR:
+        raise TooFar(f"It would fall due in {contract.renewal_on.year}")
     _withdraw_notice(book, now)
     note_step(tx, book, Kind.RENEWED, at, by=by, now=now, renewal_on=contract.renewal_on, term_months=term)
     event = ContractRenewed(

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.customer_success.commands.customers import lock_customers
+from services.customer_success.commands.customers import is_free, lock_customers
 from services.customer_success.commands.ledger import lock_book, note_step, settle_contract
 from services.customer_success.commands.waiting import join_waiting
 from services.customer_success.domain.timeline import Kind
@@ -23,6 +23,7 @@ from shared import clock
 from shared.contracts.field_sales import OpportunityOpened, OpportunityUpdated
 from shared.contracts.marketing import AccountCreated
 from shared.database import Transaction
+from shared.ids import told_id
 
 
 async def copy_account(tx: Transaction, event: AccountCreated) -> None:
@@ -40,18 +41,23 @@ async def copy_account(tx: Transaction, event: AccountCreated) -> None:
     else:
         upsert = upsert.on_conflict_do_nothing()
     await tx.session.execute(upsert)
+    if event.external_id:
+        await _same_company(tx, event.external_id, event.account_id)
     customer = (await lock_customers(tx, [event.account_id])).get(event.account_id)
     if customer is None:
         return
     for name, value in known.items():
-        if getattr(customer, name) is None and (name != "external_id" or await _free(tx, str(value))):
+        if getattr(customer, name) is None and (name != "external_id" or await is_free(tx, str(value))):
             setattr(customer, name, value)
     await join_waiting(tx, [], [customer], clock.utc_now())
 
 
-async def _free(tx: Transaction, external_id: str) -> bool:
-    taken = select(CustomerRow.id).where(CustomerRow.external_id == external_id)
-    return await tx.session.scalar(taken) is None
+async def _same_company(tx: Transaction, external_id: str, account_id: UUID) -> None:
+    """A file that told of the company before marketing did gave it the id that follows from its external one."""
+    told = told_id("account", external_id)
+    if told != account_id:
+        alias = insert(AccountRow).values(id=told, merged_into=account_id)
+        await tx.session.execute(alias.on_conflict_do_nothing())
 
 
 async def merge_accounts(tx: Transaction, account_id: UUID, merged_account_id: UUID) -> None:

@@ -70,6 +70,11 @@ async def lock_customers(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, Cus
     return {row.id: row for row in await tx.session.scalars(locked)}
 
 
+async def is_free(tx: Transaction, external_id: str) -> bool:
+    """No customer goes by it."""
+    return await tx.session.scalar(select(CustomerRow.id).where(CustomerRow.external_id == external_id)) is None
+
+
 def accept(
     tx: Transaction, customer: CustomerRow, *, at: datetime, contract: ContractRow | None = None, live: bool
 ) -> None:

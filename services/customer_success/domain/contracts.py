@@ -52,6 +52,12 @@ class TermUnknown(Refused):
     rule = "term_unknown"
 
 
+class TooFar(Refused):
+    """A renewal so far ahead is a typing error."""
+
+    rule = "too_far"
+
+
 def move(status: Status, act: Act) -> Status:
     """The state after the act. Raises IllegalMove."""
     if (status, act) not in MOVES:

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from services.customer_success.domain.health import Band
+from services.customer_success.schemas.fields import Day
 from shared.clock import day_of, utc_now
 from shared.http.bodies import Answer, Body, Dated, Key, LongText, Past, Text
 from shared.http.paging import ListQuery
@@ -37,7 +38,7 @@ class UsageIn(Body):
     account_id: UUID | None = None
     account_external_id: Key | None = None
     external_id: Key | None = None
-    date: date
+    date: Day
     feature: Key | None = None
     count: Count = 1
     seconds: Count = 0

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, model_validator
 
 from services.customer_success.schemas.customers import Slices
+from services.customer_success.schemas.fields import Day
 from shared.http.bodies import Answer, Body, Dated, Key, Priced, Text
 from shared.http.paging import ListQuery
 from shared.money import Money
@@ -99,12 +100,12 @@ class ContractIn(Priced):
     account_id: UUID | None = None
     account_external_id: Key | None = None
     account_name: Text | None = None
-    starts_on: date
-    ends_on: date | None = None
+    starts_on: Day
+    ends_on: Day | None = None
     mrr: Money
     term_months: int | None = Months
-    renewal_on: date | None = None
-    billing_starts_on: date | None = None
+    renewal_on: Day | None = None
+    billing_starts_on: Day | None = None
     billing_frequency: Frequency | None = None
     auto_renew: bool | None = None
     plan: Key | None = None
@@ -140,8 +141,8 @@ class ContractPatch(Body):
     seats: int | None = Field(None, ge=0, le=10_000_000)
     auto_renew: bool = False
     billing_frequency: Frequency | None = None
-    billing_starts_on: date | None = None
-    renewal_on: date | None = None
+    billing_starts_on: Day | None = None
+    renewal_on: Day | None = None
     term_months: int | None = Months
     archived: bool = False
 
@@ -194,9 +195,9 @@ class ChurnIn(Dated):
 
     reason: Key = Field(description="GET /v1/reasons?for=churn")
     reason_kind: ReasonKind | None = Field(None, description="解約 or 非更新; by default the renewal date decides")
-    churned_on: date | None = None
+    churned_on: Day | None = None
     recyclable: bool | None = None
-    revisit_on: date | None = None
+    revisit_on: Day | None = None
 
 
 class StepOut(Answer):

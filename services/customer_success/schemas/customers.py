@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from services.customer_success.domain.health import Band
+from services.customer_success.schemas.fields import Day
 from shared.http.bodies import Answer, Body, Dated, Key, LongText, Text
 from shared.http.paging import ListQuery
 from shared.money import Money
@@ -211,7 +212,7 @@ class SignalIn(Dated):
     model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "champion_left"}]})
 
     kind: Key
-    on: date | None = None
+    on: Day | None = None
     note: LongText | None = None
 
 

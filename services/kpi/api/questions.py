@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -28,7 +28,7 @@ UNESCAPED_PLUS = re.compile(r" (?=\d{2}:\d{2}$)")
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError) as error:
         raise ValueError("a time zone is named as in the IANA list, such as Asia/Tokyo") from error
     return name
 
@@ -39,7 +39,7 @@ def _plus(given: object) -> object:
 
 
 Day = Annotated[date, Field(ge=EARLIEST, le=LATEST)]
-Instant = Annotated[AwareDatetime, BeforeValidator(_plus)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_plus), AfterValidator(lambda told: told.astimezone(UTC))]
 Dimension = Literal["channel", "campaign", "segment", "industry", "product", "price_band", "region", "owner"]
 Value = Annotated[str, Field(min_length=1, max_length=200)]
 
