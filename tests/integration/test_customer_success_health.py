@@ -162,7 +162,7 @@ async def test_health_is_told_with_its_reasons_when_it_moves(desk: Desk) -> None
     await desk.post(f"customers/{deal.account}/pulse", {"kind": "nps", "score": 2}, status=201)
     after = await health_of(desk, deal.account)
     assert after["score"] < found["score"]
-    assert [item["score"] for item in after["history"]][:2] == [after["score"], told.data["score"]], "what was told"
+    assert [item["score"] for item in after["history"]][:2] == [after["score"], last.data["score"]], "what was told"
 
 
 async def test_bulk_use_is_judged_by_the_worker(desk: Desk) -> None:

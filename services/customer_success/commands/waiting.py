@@ -72,7 +72,7 @@ async def join_links(tx: Transaction, known: dict[str, Place], now: datetime) ->
     given = {"links": links, "customers": customers, "contracts": contracts}
     await mark_stale(tx, list(await tx.session.scalars(_JOIN_USAGE, given)))
     tickets = select(TicketRow).where(TicketRow.link.in_(links)).with_for_update()
-    for ticket in await tx.session.scalars(tickets.order_by(TicketRow.id)):
+    for ticket in await tx.session.scalars(tickets.order_by(TicketRow.opened_at, TicketRow.id)):
         ticket.customer_id, ticket.contract_id = known[ticket.link or ""]
         ticket.link = None
         customer = await tx.session.get_one(CustomerRow, ticket.customer_id)
