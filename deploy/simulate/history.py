@@ -139,7 +139,7 @@ class History:
                     self.imports.append({"service": service, **{name: job[name] for name in REPORTED}})
 
     async def _let_it_sink_in(self) -> None:
-        """Until every department has heard of all that the files told."""
+        """Until every department has heard of all that the files told, and what waited for it has joined."""
         behind = await self._voices.behind()
         with self._progress.step("departments read along", behind) as step:
             while behind:
@@ -147,6 +147,7 @@ class History:
                 now = await self._voices.behind()
                 step(max(0, behind - now))
                 behind = now
+        await self._voices.empty("inside_sales", "/v1/waiting")
 
     async def _find_opportunities(self) -> None:
         """What is known of them from an earlier, interrupted run."""

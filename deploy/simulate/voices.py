@@ -143,6 +143,12 @@ class Voices:
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 1.5)
 
+    async def empty(self, service: str, path: str) -> None:
+        """Returns once the list has nothing in it, or after a while, since others may have put something there."""
+        deadline = time.monotonic() + PATIENCE / 4
+        while (await self.get(service, path, limit=1))["items"] and time.monotonic() < deadline:
+            await asyncio.sleep(LONGEST_PAUSE)
+
     async def _send(self, who: Person, method: str, service: str, path: str, **more: Any) -> httpx.Response:
         """A good answer. A program that is away is waited for, as is news that is on its way."""
         deadline, pause = time.monotonic() + PATIENCE, FIRST_PAUSE

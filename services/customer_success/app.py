@@ -15,6 +15,7 @@ from services.customer_success.commands.import_activity import IMPORTERS
 from services.customer_success.commands.import_contracts import IMPORTER
 from services.customer_success.commands.summarise_usage import CHUNK as WEEKS
 from services.customer_success.commands.summarise_usage import summarise_weeks
+from services.customer_success.commands.waiting import join_missed
 from services.customer_success.consumers import HANDLERS
 from services.customer_success.models import Base
 from services.customer_success.pages import router as pages
@@ -45,6 +46,7 @@ SERVICE = Service(
     periodic=(
         Periodic("settle", 1.0, settle_imported, more_than=CHUNK),
         Periodic("health", 2.0, judge_stale, more_than=JUDGED),
+        Periodic("join waiting", 10.0, join_missed),
         Periodic("usage weeks", 10.0, summarise_weeks, more_than=WEEKS),
         Periodic("contracts due", 30.0, follow_due_contracts, more_than=CHUNK),
         Periodic("dormancy", 60.0, follow_dormancy, more_than=CHUNK),

@@ -6,6 +6,7 @@ from services.inside_sales.api import ROUTERS
 from services.inside_sales.commands.drop_prospect import BATCH, drop_unfollowed
 from services.inside_sales.commands.import_prospects import PROSPECTS, load_prospects
 from services.inside_sales.commands.import_reps import REPS, load_reps
+from services.inside_sales.commands.keep_lead import JOINED_AT_ONCE, join_waiting
 from services.inside_sales.commands.move_valve import move_valve
 from services.inside_sales.consumers import HANDLERS
 from services.inside_sales.models import Base
@@ -33,6 +34,7 @@ SERVICE = Service(
     listens=("marketing", "field_sales", "customer_success"),
     tasks=(IMPORTS.work,),
     periodic=(
+        Periodic("join waiting history", 5.0, join_waiting, more_than=JOINED_AT_ONCE),
         Periodic("unfollowed", 10.0, drop_unfollowed, more_than=BATCH),
         Periodic("valve", 15.0, move_valve),
     ),

@@ -64,7 +64,6 @@ async def on_mql_created(tx: Transaction, event: mk.MqlCreated, meta: Meta) -> N
         fit=event.fit,
         engagement=event.engagement,
         declared=event.declared,
-        judged=event.criteria_version is not None,
         at=meta.time,
         recorded=meta.recorded,
     )

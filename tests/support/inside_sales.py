@@ -60,6 +60,9 @@ class Desk:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def statuses(self, *leads: UUID) -> list[str]:
+        return [(await self.prospect(lead))["status"] for lead in leads]
+
     async def accepted(self, lead: UUID | None = None, **more: Any) -> UUID:
         lead = await self.mql(lead, **more)
         await self.act(lead, "accept")

@@ -43,6 +43,14 @@ class Link:
             return contract_link(self.contract_external_id)
         return id_link(self.account_id) if self.account_id else account_link(self.account_external_id or "")
 
+    @classmethod
+    def of(cls, word: str) -> "Link":
+        """The link a word was stored for. An id alone does not say whose it is, and is looked for as both."""
+        kind, _, name = word.partition(":")
+        if kind == "id":
+            return cls(contract_id=UUID(name), account_id=UUID(name))
+        return cls(contract_external_id=name) if kind == "contract" else cls(account_external_id=name)
+
 
 async def resolve_links(tx: Transaction, links: Iterable[Link]) -> dict[str, Place]:
     """Word → where it leads, for those that lead somewhere. An amendment's external id leads to its contract."""

@@ -3,13 +3,22 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, union
 
 from services.customer_success.commands.health import mark_stale
-from services.customer_success.commands.links import Place, account_link, contract_link, id_link
+from services.customer_success.commands.links import (
+    Link,
+    Place,
+    account_link,
+    contract_link,
+    id_link,
+    resolve_links,
+)
 from services.customer_success.commands.ticket_events import tell_ticket
-from services.customer_success.models import ContractRow, CustomerRow, TicketRow
+from services.customer_success.models import ContractRow, CustomerRow, TicketRow, UsageRow
 from shared.database import Transaction
+
+LOOKED_UP_AT_ONCE = 1000
 
 _JOIN_USAGE = text("""
 WITH known AS (
@@ -77,3 +86,16 @@ async def join_links(tx: Transaction, known: dict[str, Place], now: datetime) ->
         ticket.link = None
         customer = await tx.session.get_one(CustomerRow, ticket.customer_id)
         tell_ticket(tx, ticket, customer)
+
+
+async def join_missed(tx: Transaction, now: datetime) -> int:
+    """Join what waits for something that is known; how many links. An import and the news of a contract or customer
+    can pass each other unseen, so this runs by rule."""
+    words = union(*(select(row.link).where(row.link.is_not(None)) for row in (UsageRow, TicketRow)))
+    waiting = sorted(await tx.session.scalars(words))
+    joined = 0
+    for start in range(0, len(waiting), LOOKED_UP_AT_ONCE):
+        found = await resolve_links(tx, map(Link.of, waiting[start : start + LOOKED_UP_AT_ONCE]))
+        await join_links(tx, found, now)
+        joined += len(found)
+    return joined

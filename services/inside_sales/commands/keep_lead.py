@@ -13,6 +13,8 @@ from services.inside_sales.domain.lifecycle import Status
 from services.inside_sales.models import LeadRow, OpportunityRow, ProspectRow, WaitingHistoryRow
 from shared.database import Transaction
 
+JOINED_AT_ONCE = 500
+
 
 async def keep_lead(
     tx: Transaction, lead_id: UUID, cycle: int, *, journey: str, dimensions: Mapping[str, Any], now: datetime
@@ -30,6 +32,22 @@ async def keep_lead(
     lead.dimensions = {**lead.dimensions, **told}
     if lead.external_id:
         await _join(tx, lead, lead.external_id, now)
+
+
+async def join_waiting(tx: Transaction, now: datetime) -> int:
+    """Join histories whose lead has become known; how many. An import and the news of the lead can pass each other
+    unseen, so this runs by rule."""
+    query = (
+        select(LeadRow)
+        .join(WaitingHistoryRow, WaitingHistoryRow.external_id == LeadRow.external_id)
+        .order_by(LeadRow.id)
+        .limit(JOINED_AT_ONCE)
+        .with_for_update(of=LeadRow)
+    )
+    leads = list(await tx.session.scalars(query))
+    for lead in leads:
+        await _join(tx, lead, lead.external_id or "", now)
+    return len(leads)
 
 
 async def _join(tx: Transaction, lead: LeadRow, external_id: str, now: datetime) -> None:

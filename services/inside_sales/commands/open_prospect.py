@@ -18,8 +18,7 @@ from shared.database import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Mql:
-    """`judged` by criteria in force; otherwise it was only told, as history is. `recorded`: when marketing wrote it
-    down."""
+    """`recorded`: when marketing wrote it down."""
 
     lead_id: UUID
     cycle: int
@@ -29,7 +28,6 @@ class Mql:
     fit: int | None
     engagement: int | None
     declared: bool
-    judged: bool
     at: datetime
     recorded: datetime
 
@@ -56,8 +54,8 @@ async def open_prospect(tx: Transaction, mql: Mql) -> None:
 def _start_clock(row: Cycle, mql: Mql, sla: InForce[SlaRule]) -> None:
     row.sla_due_at, row.sla_version = sla.rule.due(mql.at), sla.version
     unfollowed = sla.rule.unfollowed(mql.at)
-    if unfollowed < mql.recorded and not mql.judged:
-        # history from a file: what was done about it may come with the next file, so the clock starts with its telling
+    if unfollowed < mql.recorded:
+        # history: what was done about it may be told next, and nobody follows what they were not told of
         unfollowed = sla.rule.unfollowed(mql.recorded)
     row.unfollowed_at = max(unfollowed, mql.recorded + timedelta(seconds=sla.rule.settle_seconds))
 
