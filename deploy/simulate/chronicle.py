@@ -23,10 +23,12 @@ GENERAL_FEEDBACK_A_MONTH = 4
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """Calls that follow each other; `lead` is whose opportunities they speak of, by external id."""
+    """Calls that follow each other; `lead` is whose opportunities they speak of, `account` whose company, by external
+    ids."""
 
     acts: tuple[Act, ...]
     lead: str | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,9 @@ class _Chronicler:
     def _spent(self, usual: int) -> int:
         return round(self._teller.chance.gauss(usual, usual * 0.15) / 100) * 100
 
-    def _keep(self, acts: Iterable[Act], lead: str | None = None) -> None:
+    def _keep(self, acts: Iterable[Act], lead: str | None = None, account: str | None = None) -> None:
         if told := tuple(acts):
-            self._told.threads.append(Thread(told, lead))
+            self._told.threads.append(Thread(told, lead, account))
 
     def _before_end(self, acts: Iterable[Act]) -> Iterator[Act]:
         end = start_of_day(self._told.end)
@@ -184,14 +186,14 @@ class _Chronicler:
             opening = Act(at, rep, "field_sales", "/v1/opportunities", body, learns=learns)
             customer = self._customer(account, deal) if deal.won else None
             run = self._before_end((opening, *Field("opportunity").run(deal, told.end)))
-            self._keep([*run, *(customer.acts if customer else ())])
+            self._keep([*run, *(customer.acts if customer else ())], account=account.external_id)
 
     @staticmethod
     def _opening(chance: Chance, account: Account, deal: Deal, external_id: str) -> dict[str, object]:
         return {
             "origin": chance.weighted(OUTSIDE),
             "external_id": external_id,
-            "account_name": account.name,
+            "account_id": "{account}",
             "mrr": jpy(deal.mrr),
             "expected_close_date": deal.expected_close.isoformat(),
             "product": deal.product.code,

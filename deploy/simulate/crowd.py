@@ -11,7 +11,6 @@ COLLEAGUE = 0.06  # the chance that a new person works where somebody known does
 @dataclass(frozen=True)
 class Account:
     external_id: str
-    number: int
     name: str
     industry: str
     segment: str
@@ -21,7 +20,7 @@ class Account:
 
     @property
     def domain(self) -> str:
-        return f"c{self.number:04d}.example.jp"
+        return f"{self.external_id.lower()}.example.jp"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,6 @@ class Crowd:
         region, segment = chance.weighted(company.REGIONS), chance.weighted(company.SEGMENTS)
         made = Account(
             external_id=f"{self._prefix}A{number:05d}",
-            number=number,
             name=self._name(),
             industry=chance.choice(company.INDUSTRIES),
             segment=segment,

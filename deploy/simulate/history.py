@@ -193,8 +193,12 @@ class History:
             found[name] = answer[field]
 
     async def _filled_body(self, body: Mapping[str, Any], thread: Thread, found: Found) -> dict[str, Any]:
-        refs = [{**ref, "id": await self._filled(ref["id"], thread, found)} for ref in body.get("refs", ())]
-        return {**body, "refs": refs} if refs else dict(body)
+        filled = dict(body)
+        if "account_id" in body:
+            filled["account_id"] = await self._filled(body["account_id"], thread, found)
+        if "refs" in body:
+            filled["refs"] = [{**ref, "id": await self._filled(ref["id"], thread, found)} for ref in body["refs"]]
+        return filled
 
     async def _filled(self, text: str, thread: Thread, found: Found) -> str:
         """`text` with the ids its names stand for; what is not known yet is asked for."""
@@ -207,6 +211,8 @@ class History:
     async def _ask(self, name: str, thread: Thread) -> str:
         if name == "lead":
             return str((await self._voices.get("marketing", f"/v1/leads/ext:{thread.lead}"))["id"])
+        if name == "account":
+            return str((await self._voices.get("marketing", f"/v1/accounts/ext:{thread.account}"))["id"])
         query = {"lead_external_id": thread.lead, "cycle": name.removeprefix("opportunity")}
         row = await self._voices.first("field_sales", "/v1/opportunities", **query)
         return str(row["id"])

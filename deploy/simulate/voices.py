@@ -145,8 +145,9 @@ class Voices:
 
     async def empty(self, service: str, path: str) -> None:
         """Returns once the list has nothing in it, or after a while, since others may have put something there."""
-        deadline = time.monotonic() + PATIENCE / 4
-        while (await self.get(service, path, limit=1))["items"] and time.monotonic() < deadline:
+        for _ in range(30):
+            if not (await self.get(service, path, limit=1))["items"]:
+                return
             await asyncio.sleep(LONGEST_PAUSE)
 
     async def _send(self, who: Person, method: str, service: str, path: str, **more: Any) -> httpx.Response:

@@ -17,7 +17,7 @@ from shared.contracts.marketing import LeadCreated
 from shared.ids import new_id, told_id
 from shared.imports.importer import ImportContext, Importer, Outcome, Refused, Taken
 from shared.imports.jobs import run_open_jobs
-from shared.imports.resource import Row
+from shared.imports.resource import Row, Value
 from tests.support.inside_sales import Desk
 from tests.support.rig import MakeRig
 
@@ -55,7 +55,7 @@ def day(number: int) -> datetime:
     return NOW + timedelta(days=number)
 
 
-HISTORY = {
+HISTORY: dict[str, Value] = {
     "lead_external_id": "L-1",
     "owner": "佐藤",
     "first_contact_at": day(1),

@@ -92,7 +92,7 @@ async def join_missed(tx: Transaction, now: datetime) -> int:
     """Join what waits for something that is known; how many links. An import and the news of a contract or customer
     can pass each other unseen, so this runs by rule."""
     words = union(*(select(row.link).where(row.link.is_not(None)) for row in (UsageRow, TicketRow)))
-    waiting = sorted(await tx.session.scalars(words))
+    waiting = sorted(word for word in await tx.session.scalars(words) if word)
     joined = 0
     for start in range(0, len(waiting), LOOKED_UP_AT_ONCE):
         found = await resolve_links(tx, map(Link.of, waiting[start : start + LOOKED_UP_AT_ONCE]))
