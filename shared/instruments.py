@@ -49,3 +49,11 @@ requests = Histogram(
 
 def exposition() -> bytes:
     return generate_latest(registry)
+
+
+def begin(name: str) -> None:
+    """This process is one of the service `name`. What has not happened yet is 0 from here on, so that a first time
+    counts as an increase."""
+    global service
+    service = name
+    dead_letters.labels(name)

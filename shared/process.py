@@ -39,7 +39,7 @@ class Server(uvicorn.Server):
 
 def make_runtime(settings: Settings) -> Runtime:
     """Everything a process of the service holds, not yet connected to anything."""
-    instruments.service = settings.service
+    instruments.begin(settings.service)
     Body.default_currency = settings.currency
     database = Database(
         settings.database_url,

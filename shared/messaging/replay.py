@@ -27,7 +27,13 @@ class Replay:
         self._reader = reader
         self._publishers = publishers
         self._next: dict[tuple[str, int], int] = {}
+        self._begin: dict[tuple[str, int], int] = {}
         self.unreadable = 0
+
+    @property
+    def taken(self) -> Position:
+        """How far it has read, where it has read anything."""
+        return {place: offset for place, offset in self._next.items() if offset > self._begin[place]}
 
     async def ends(self) -> Position:
         """Where the topics end now."""
@@ -35,12 +41,17 @@ class Replay:
         return {(p.topic, p.partition): end for p, end in (await self._reader.end_offsets(places)).items()}
 
     async def read(self, until: Position) -> AsyncIterator[list[Letter]]:
-        """Every record up to `until`, in batches; what is no event of ours is only counted."""
+        """Every record up to `until` and none after it, in batches; what is no event of ours is only counted."""
         while self.behind(until):
-            for found in (await self._reader.getmany(timeout_ms=WAIT_MS, max_records=BATCH_RECORDS)).values():
-                fresh = [record for record in found if record.offset >= self._next[record.topic, record.partition]]
+            found = await self._reader.getmany(timeout_ms=WAIT_MS, max_records=BATCH_RECORDS)
+            for place, records in found.items():
+                begin, end = self._next[place.topic, place.partition], until.get((place.topic, place.partition), 0)
+                fresh = [record for record in records if begin <= record.offset < end]
                 if fresh:
-                    self._next[fresh[-1].topic, fresh[-1].partition] = fresh[-1].offset + 1
+                    begin = self._next[place.topic, place.partition] = fresh[-1].offset + 1
+                if records[-1].offset >= begin:  # what comes after is read again when it is wanted
+                    self._reader.seek(place, begin)
+                if fresh:
                     yield [letter for record in fresh if (letter := self._open(record))]
 
     def behind(self, until: Position) -> int:
@@ -53,7 +64,7 @@ class Replay:
         self._reader.assign(places)
         for place, offset in (await self._reader.beginning_offsets(places)).items():
             self._reader.seek(place, offset)
-            self._next[place.topic, place.partition] = offset
+            self._next[place.topic, place.partition] = self._begin[place.topic, place.partition] = offset
 
     def _places(self) -> list[TopicPartition]:
         return [TopicPartition(topic, number) for topic in self._publishers for number in range(PARTITIONS)]

@@ -11,11 +11,6 @@ CHROMIUM = "/usr/bin/chromium"
 pytest.register_assert_rewrite("tests.browser.looks")  # so that a failure says what was too wide
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Last: once the browser is there, its driver's event loop runs until the session ends, and no other can."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
-
-
 @pytest.fixture(scope="session")
 def base_url() -> None:
     """In place of pytest-base-url's own, which is made in a way that pytest warns of: tests name whole addresses."""

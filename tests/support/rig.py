@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import orjson
 import pytest
@@ -183,13 +184,23 @@ MakeRig = Callable[[Service], Awaitable[Rig]]
 _templates: dict[str, str] = {}
 _clean: dict[str, list[str]] = {}
 
-# Everything but what the migrations seeded, which lies in the schema `seed`.
-_RESET = """
-SET session_replication_role = replica;
+# The schema `seed` holds what the migrations seeded, and brings everything back to it.
+_SEED = """
+CREATE SCHEMA seed;
+GRANT USAGE ON SCHEMA seed TO public;
 DO $$
-DECLARE name text; given text;
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('CREATE TABLE seed.%I AS TABLE public.%I', name, name);
+    END LOOP;
+END $$;
+CREATE FUNCTION seed.reset() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET session_replication_role = replica AS $$
+DECLARE name text; given text; used boolean;
 BEGIN
     FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM public.%I) OR EXISTS (SELECT FROM seed.%I)', name, name) INTO used;
+        CONTINUE WHEN NOT used;
         EXECUTE format('DELETE FROM public.%I', name);
         SELECT string_agg(quote_ident(column_name), ', ') INTO given FROM information_schema.columns
         WHERE table_schema = 'public' AND table_name = name AND is_generated = 'NEVER';
@@ -198,16 +209,12 @@ BEGIN
     END LOOP;
 END $$;
 """
-_SEED = """
-CREATE SCHEMA seed;
-DO $$
-DECLARE name text;
-BEGIN
-    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-        EXECUTE format('CREATE TABLE seed.%I AS TABLE public.%I', name, name);
-    END LOOP;
-END $$;
-"""
+
+
+async def _reset(rig: Rig) -> None:
+    connection = await asyncpg.connect(rig.database.url)
+    await connection.execute("SELECT seed.reset()")
+    await connection.close()
 
 
 async def _fresh(engines: Engines, service: Service) -> str:
@@ -241,7 +248,7 @@ async def make_rig(engines: Engines, kept_databases: None) -> AsyncIterator[Make
     yield make
     for rig in made:
         await rig.close()
-        engines.sql(_RESET, rig.database.url.rpartition("/")[2])
+        await _reset(rig)
         _clean.setdefault(rig.service.name, []).append(rig.database.url)
 
 

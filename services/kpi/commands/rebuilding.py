@@ -4,8 +4,9 @@ The live consumer goes on meanwhile. At the change it waits for a moment, we rea
 goes on from there with the new tables. What kpi itself decided is not touched.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,7 @@ NEXT, OLD = "kpi_next", "kpi_old"
 REBUILDER = 0x7E_0DE1_4EB0
 KEYS_AT_ONCE = 2000
 TAIL = 2000
+OVERTAKEN_SECONDS, LOOK_SECONDS = 60.0, 0.05
 PATIENT = """
 SET LOCAL statement_timeout = 0;
 SET LOCAL lock_timeout = '60s';
@@ -59,7 +61,7 @@ async def rebuild(
 ) -> Report:
     """Replay every topic of `publishers`. `verify` compares what was rebuilt with the tables in use and drops it.
 
-    Raises Refused where another replay runs.
+    Raises Refused where another replay runs, or where the live consumer stands still and nothing can be compared.
     """
     report, begun = Report(), time.monotonic()
     settings = runtime.settings
@@ -69,6 +71,8 @@ async def rebuild(
         await _read_all(runtime, replay, report, tell)
         await _fold_all(runtime, tell)
         await _catch_up(runtime, replay, report)
+        if verify:
+            await _be_overtaken(runtime, replay)
         await _change_over(runtime, replay, report, verify=verify)
         report.unreadable = replay.unreadable
     report.seconds = time.monotonic() - begun
@@ -172,6 +176,17 @@ async def _catch_up(runtime: Runtime, replay: Replay, report: Report) -> None:
                 await _take(tx.session, runtime, letters, report)
 
 
+async def _be_overtaken(runtime: Runtime, replay: Replay) -> None:
+    """Wait until the live consumer has all that was read here, for what it has yet to take in is no difference."""
+    for _ in range(round(OVERTAKEN_SECONDS / LOOK_SECONDS)):
+        async with runtime.database.reading() as session:
+            standing = await _standing(session)
+        if all(standing.get(place, 0) >= offset for place, offset in replay.taken.items()):
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+    raise Refused("kpi does not take in what is on the topics; see /readyz of kpi", rule="kpi_is_behind")
+
+
 async def _take(session: AsyncSession, runtime: Runtime, letters: list[Letter], report: Report) -> None:
     facts = _facts(letters, report)
     fresh = await store(session, facts, NEXT)
@@ -186,7 +201,9 @@ async def _change_over(runtime: Runtime, replay: Replay, report: Report, *, veri
         for setting in PATIENT.split(";"):
             await tx.session.execute(text(setting))
         await tx.session.execute(text(TURN), {"key": FOLDER})
-        async for letters in replay.read(await _standing(tx.session, await replay.ends())):
+        ends = await replay.ends()
+        standing = {place: min(to, ends[place]) for place, to in (await _standing(tx.session)).items() if place in ends}
+        async for letters in replay.read(standing):
             await _take(tx.session, runtime, letters, report)
         if verify:
             report.differences = await _differences(tx.session)
@@ -203,12 +220,10 @@ async def _change_over(runtime: Runtime, replay: Replay, report: Report, *, veri
         report.switched = True
 
 
-async def _standing(session: AsyncSession, ends: Position) -> Mapping[tuple[str, int], int]:
-    """Where the live consumer stands; a topic it never read does not count."""
+async def _standing(session: AsyncSession) -> Position:
+    """Where the live consumer stands; a topic it never read is left out."""
     rows = await session.execute(text("SELECT topic, partition, next_offset FROM consumer_offset"))
-    return {
-        (topic, number): min(offset, ends[topic, number]) for topic, number, offset in rows if (topic, number) in ends
-    }
+    return {(topic, number): offset for topic, number, offset in rows}
 
 
 async def _differences(session: AsyncSession) -> dict[str, tuple[int, int]]:

@@ -1,0 +1,21 @@
+"""The invented company, played once into the installation all end-to-end tests share."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.system import System
+
+SEED, MONTHS = "41", "2"
+
+
+def simulate(system: System, *more: str) -> Any:
+    done = system.themodel("simulate", "--seed", SEED, "--months", MONTHS, "--json", *more)
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def played(system: System) -> Any:
+    """Two months, then a quarter of a minute of fifteen working hours."""
+    return simulate(system, "--speed", "60", "--stop-after", "15")
