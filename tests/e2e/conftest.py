@@ -15,7 +15,7 @@ def simulate(system: System, *more: str) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def played(system: System) -> Any:
     """Two months, then a quarter of a minute of fifteen working hours."""
     return simulate(system, "--speed", "60", "--stop-after", "15")

@@ -1,10 +1,15 @@
 """The walk printed in the README, as a stranger would paste it."""
 
+import asyncio
+import json
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
+
+from deploy.local.ports import SERVICES
 from tests.support.system import System, good, until
 
 README = Path(__file__).parents[2] / "README.md"
@@ -41,6 +46,24 @@ def walk(system: System) -> dict[str, str]:
     return dict(zip(("lead", "lost", "account", "cycle"), names, strict=True))
 
 
+async def published(system: System) -> list[dict[str, Any]]:
+    """Everything on the departments' topics so far, read as anybody's plain consumer reads it."""
+    topics = [f"themodel.{service.replace('_', '-')}" for service in SERVICES[:4]]
+    consumer = AIOKafkaConsumer(
+        *topics, bootstrap_servers=f"127.0.0.1:{system.port('kafka')}", auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        found: list[dict[str, Any]] = []
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                found += [json.loads(record.value) for record in records]
+        return found
+    finally:
+        await consumer.stop()
+
+
 def test_the_walk_takes_one_to_a_renewal_and_one_into_cycle_2(system: System) -> None:
     names = walk(system)
     assert names["cycle"] == "2"
@@ -61,3 +84,7 @@ def test_the_walk_takes_one_to_a_renewal_and_one_into_cycle_2(system: System) ->
     with system.client("kpi", "admin") as kpi:
         metrics = kpi.get("/metrics").text
     assert 'themodel_funnel_goal{stage="field_sales"}' in metrics
+    told = [event for event in asyncio.run(published(system)) if event["data"].get("lead_id") == names["lead"]]
+    assert set(WAY) <= {event["type"] for event in told}
+    assert {event["specversion"] for event in told} == {"1.0"}
+    assert len({event["id"] for event in told}) == len(told)

@@ -85,50 +85,29 @@ def at_work(system: System, channel: str) -> Iterator[Callable[[], int]]:
         worker.join()
 
 
-def test_what_is_in_use_is_what_the_topics_say(system: System, channel: str) -> None:
-    with system.client("marketing", "marketing") as marketing, system.client("kpi", "viewer") as kpi:
-        capture(marketing, channel, 10)
-        until(lambda: steps(kpi, channel) == {"lead": 10, "mql": 5})
-        code, report = replay(system, "--verify")
-        assert (code, report["differences"], report["switched"]) == (0, {}, False)
-        ((facts,),) = kpi_query(system, "SELECT count(*) FROM fact")
-        assert report["facts"] == facts
-        assert steps(kpi, channel) == {"lead": 10, "mql": 5}
-
-
-def test_verifying_during_traffic_compares_one_moment(system: System, channel: str) -> None:
-    with at_work(system, channel) as captured:
-        until(lambda: captured() > 4)
-        code, report = replay(system, "--verify")
-    assert (code, report["differences"]) == (0, {})
-
-
-def test_a_damaged_table_is_found_and_replay_mends_it(system: System, channel: str) -> None:
-    with system.client("marketing", "marketing") as marketing, system.client("kpi", "viewer") as kpi:
+def test_a_damaged_table_is_found_and_replay_mends_it_while_people_go_on(system: System, channel: str) -> None:
+    decided = {"value": 30, "valid_from": day_of(utc_now()).isoformat()}
+    with system.client("kpi", "ops_lead") as kpi, system.client("marketing", "marketing") as marketing:
+        good(kpi.put("/v1/settings/response_sla_minutes", json=decided))
         capture(marketing, channel, 4)
         until(lambda: steps(kpi, channel) == {"lead": 4, "mql": 2})
         kpi_query(system, "DELETE FROM passage WHERE channel = $1 AND milestone = 'mql'", channel)
         assert steps(kpi, channel) == {"lead": 4, "mql": 0}
         code, report = replay(system, "--verify")
-        assert (code, report["differences"]) == (1, {"passage": [0, 2]})
-        code, report = replay(system)
-        assert (code, report["switched"]) == (0, True)
-        assert steps(kpi, channel) == {"lead": 4, "mql": 2}
-
-
-def test_nothing_told_during_the_change_over_is_lost_or_counted_twice(system: System, channel: str) -> None:
-    decided = {"value": 30, "valid_from": day_of(utc_now()).isoformat()}
-    with system.client("kpi", "ops_lead") as ops:
-        good(ops.put("/v1/settings/response_sla_minutes", json=decided))
-    with at_work(system, channel) as captured:
-        for _ in range(2):
-            assert replay(system)[1]["switched"]
-    with system.client("kpi", "ops_lead") as kpi:
-        until(lambda: steps(kpi, channel) == {"lead": captured(), "mql": captured() // 2})
+        assert (code, report["differences"], report["switched"]) == (1, {"passage": [0, 2]}, False)
+        ((facts,),) = kpi_query(system, "SELECT count(*) FROM fact")
+        assert report["facts"] == facts
+        with at_work(system, channel) as captured:
+            until(lambda: captured() > 4)
+            code, report = replay(system)
+            assert (code, report["switched"]) == (0, True)
+            code, report = replay(system, "--verify")
+            assert (code, report["differences"]) == (0, {}), "what is compared is one moment, also during traffic"
+        told = {"lead": 4 + captured(), "mql": 2 + captured() // 2}
+        until(lambda: steps(kpi, channel) == told)
         settings = {row["name"]: row["value"] for row in good(kpi.get("/v1/settings"))["items"]}
         assert settings["response_sla_minutes"] == 30
         assert good(kpi.get("/readyz"))
-    assert replay(system, "--verify")[1]["differences"] == {}
 
 
 def test_one_replay_at_a_time(system: System) -> None:
@@ -143,7 +122,6 @@ def test_one_replay_at_a_time(system: System) -> None:
             await connection.close()
 
     assert "Another replay is running" in asyncio.run(held())
-    assert replay(system)[0] == 0
 
 
 def test_only_kpi_is_replayed(system: System) -> None:

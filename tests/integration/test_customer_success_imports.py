@@ -5,7 +5,6 @@ import io
 import random
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from shared.imports.importer import ImportContext, Taken
 from shared.imports.resource import Row
 from tests.support.customer_success import Desk, counts, days_ago, wire
 from tests.support.rig import MakeRig, Told
-from tests.support.samples import sample
+from tests.support.samples import mapping, sample
 
 HEAD = "external_id,account_external_id,account_name,start_date,end_date,mrr,currency,change_of,reason,trial\n"
 
@@ -307,7 +306,7 @@ async def test_tickets_wait_join_and_are_corrected(desk: Desk) -> None:
 def ravenstack() -> dict[str, bytes]:
     return {
         "file": sample("ravenstack/ravenstack_subscriptions.csv").read_bytes(),
-        "mapping": Path("docs/examples/ravenstack-contracts.toml").read_bytes(),
+        "mapping": mapping("ravenstack-contracts.toml"),
         "ravenstack_accounts.csv": sample("ravenstack/ravenstack_accounts.csv").read_bytes(),
     }
 
@@ -337,3 +336,19 @@ async def test_a_real_book_gives_the_figures_its_rows_say(desk: Desk) -> None:
     assert round(kept / sum(start.values()), 4) == 0.9959
     accepted = await desk.told("customer_accepted")
     assert len({event.data["account_id"] for event in accepted}) == len(accepted) == 500
+    await _usage_finds_its_contracts(desk)
+
+
+async def _usage_finds_its_contracts(desk: Desk) -> None:
+    """Of 25,000 rows 21 bear the id of another row, and most tell of days before their subscription began."""
+    files: dict[str, Any] = {
+        "file": sample("ravenstack/ravenstack_feature_usage.csv").read_bytes(),
+        "mapping": mapping("ravenstack-usage.toml"),
+    }
+    answer = await desk.mori.post("/v1/imports?resource=usage", files=files)
+    assert answer.status_code == 202, answer.text
+    await desk.run_jobs()
+    job = await desk.get(f"imports/{answer.json()['id']}")
+    assert counts(job) == {"read": 25_000, "new": 24_979, "refused": 21}
+    errors = await desk.mori.get(f"/v1/imports/{job['id']}/errors.csv")
+    assert len(errors.text.splitlines()) == 1 + 21

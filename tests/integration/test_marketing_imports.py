@@ -12,6 +12,7 @@ from shared import instruments
 from shared.imports.jobs import run_open_jobs
 from tests.support.marketing import Desk
 from tests.support.rig import MakeRig
+from tests.support.samples import mapping, sample
 
 IMPORTERS = {
     found.resource.name: found for found in (ACCOUNTS_IMPORTER, LEADS_IMPORTER, VISITS_IMPORTER, SPEND_IMPORTER)
@@ -174,3 +175,18 @@ async def test_visits_and_spend_come_in(desk: Desk) -> None:
         {"amount": 1000, "currency": "JPY"},
         {"amount": 950, "currency": "USD"},
     ]
+
+
+async def test_listed_companies_come_from_a_cp932_file(desk: Desk) -> None:
+    """With full-width spaces, and rows that strict Shift_JIS cannot read."""
+    files: dict[str, Any] = {
+        "file": sample("edinet/edinet_listed_companies_cp932.csv").read_bytes(),
+        "mapping": mapping("edinet-accounts.toml"),
+    }
+    answer = await desk.api.post("/v1/imports?resource=accounts", files=files)
+    assert answer.status_code == 202, answer.text
+    await run_open_jobs(desk.rig.database, IMPORTERS)
+    report = (await desk.api.get(f"/v1/imports/{answer.json()['id']}")).json()
+    assert (report["read"], report["new"], report["refused"]) == (3922, 3922, 0)
+    found = (await desk.api.get("/v1/accounts", params={"corporate_number": "1180301018771"})).json()["items"]
+    assert [account["name"] for account in found] == ["トヨタ自動車株式会社"]

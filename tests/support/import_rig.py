@@ -48,6 +48,7 @@ async def rig(engines: Engines, url: str) -> AsyncIterator[Rig]:
         tables = ", ".join(merged(SERVICE.metadata).tables)
         await tx.session.execute(text(f"TRUNCATE {tables} CASCADE"))
     await rig.close()
+    await database.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Debian packages that tests need beyond Python's: `python -m tests.support.machine`, run by `make test`.
 
-A browser for the tests of the pages, its fonts for Japanese, and Prometheus for checking the rules we ship.
+A browser for the tests of the pages, its fonts for Japanese, Prometheus to ask the queries we ship, and
+docker-compose to read our file (no Docker engine is needed).
 """
 
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 NEEDED: dict[str, Callable[[], bool]] = {
     "chromium": lambda: shutil.which("chromium") is not None,
     "fonts-noto-cjk": lambda: Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc").exists(),
+    "docker-compose": lambda: shutil.which("docker-compose") is not None,
     "prometheus": lambda: shutil.which("promtool") is not None,
 }
 

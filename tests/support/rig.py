@@ -5,14 +5,13 @@ Kafka itself is not in the way: those tests that are about Kafka use it.
 """
 
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import orjson
 import pytest
@@ -169,7 +168,6 @@ class Rig:
     async def close(self) -> None:
         for client in self.clients:
             await client.aclose()
-        await self.database.close()
 
 
 def _copy(engines: Engines, name: str, template: str) -> str:
@@ -182,7 +180,7 @@ def _copy(engines: Engines, name: str, template: str) -> str:
 
 MakeRig = Callable[[Service], Awaitable[Rig]]
 _templates: dict[str, str] = {}
-_clean: dict[str, list[str]] = {}
+_clean: dict[str, list[Database]] = {}
 
 # The schema `seed` holds what the migrations seeded, and brings everything back to it.
 _SEED = """
@@ -211,14 +209,16 @@ END $$;
 """
 
 
-async def _reset(rig: Rig) -> None:
-    connection = await asyncpg.connect(rig.database.url)
-    await connection.execute("SELECT seed.reset()")
-    await connection.close()
+async def _reset(database: Database) -> None:
+    """Raises what the database says when a test has left a transaction open."""
+    database.on_publish = lambda: None
+    async with database.engine.begin() as connection:
+        await connection.execute(text("SELECT seed.reset()"))
 
 
-async def _fresh(engines: Engines, service: Service) -> str:
-    """A migrated database with nothing but its seeds; cleaned ones are used again, since making one takes longer."""
+async def _fresh(engines: Engines, service: Service, settings: Settings) -> Database:
+    """A migrated database with nothing but its seeds. Cleaned ones are used again, with their connections and what
+    they have compiled, since making all that takes longer than a test."""
     if free := _clean.get(service.name):
         return free.pop()
     if service.name not in _templates:
@@ -227,7 +227,8 @@ async def _fresh(engines: Engines, service: Service) -> str:
         _templates[service.name] = url.rpartition("/")[2]
         engines.sql(_SEED, _templates[service.name])
         engines.sql(f"alter database {_templates[service.name]} owner to postgres")  # or a copy's role would get it
-    return _copy(engines, service.name, _templates[service.name])
+    url = _copy(engines, service.name, _templates[service.name])
+    return Database(url, source=f"/{service.name}", topic=settings.topic(), pool_size=4)
 
 
 @pytest.fixture
@@ -236,9 +237,8 @@ async def make_rig(engines: Engines, kept_databases: None) -> AsyncIterator[Make
     made: list[Rig] = []
 
     async def make(service: Service) -> Rig:
-        url = await _fresh(engines, service)
         settings = Settings(service=service.name, kafka=engines.kafka)
-        database = Database(url, source=f"/{service.name}", topic=settings.topic(), pool_size=4)
+        database = await _fresh(engines, service, settings)
         instruments.service, Body.default_currency = service.name, settings.currency
         runtime = Runtime(settings, database, keys())
         rig = Rig(service, runtime, create_app(service, runtime), engines)
@@ -248,13 +248,16 @@ async def make_rig(engines: Engines, kept_databases: None) -> AsyncIterator[Make
     yield make
     for rig in made:
         await rig.close()
-        await _reset(rig)
-        _clean.setdefault(rig.service.name, []).append(rig.database.url)
+        await _reset(rig.database)
+        _clean.setdefault(rig.service.name, []).append(rig.database)
 
 
 @pytest.fixture(scope="session")
-def kept_databases(engines: Engines) -> Iterator[None]:
+async def kept_databases(engines: Engines) -> AsyncIterator[None]:
     """Drops at the end those that were kept for use again, while the engines are still there."""
     yield
-    for url in [*(url for urls in _clean.values() for url in urls), *(f"/{name}" for name in _templates.values())]:
-        engines.drop_database(url)
+    for database in [database for kept in _clean.values() for database in kept]:
+        await database.close()
+        engines.drop_database(database.url)
+    for name in _templates.values():
+        engines.drop_database(f"/{name}")

@@ -24,6 +24,11 @@ def sample(name: str) -> Path:
     return path
 
 
+def mapping(name: str) -> bytes:
+    """One of the mappings the project ships."""
+    return (Path(__file__).resolve().parents[2] / "docs/examples" / name).read_bytes()
+
+
 def worked_example(name: str) -> Path:
     """A file of the worked example, which stands beside the samples."""
     return sample(f"../worked_example/{name}")

@@ -86,9 +86,10 @@ def running_system(**more: str) -> Iterator[System]:
         raise
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system() -> Iterator[System]:
-    """One installation for all end-to-end tests; each uses names and channels of its own."""
+    """One installation for all end-to-end tests; each uses names and channels of its own. It ends with them, since it
+    also costs something at rest."""
     with running_system() as started:
         yield started
 
