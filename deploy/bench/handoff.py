@@ -1,5 +1,7 @@
 """How long a hand-off takes: recorded in marketing until applied in inside sales, at 100 events a second.
 
+The events are those of leads captured ten at a time, as forms and integrations send them.
+
 Everything runs on this machine, the load included. Beside it, in the same seconds, an unsafe direct send: a record
 straight into Kafka and out again, with no database on either side. What is safe costs the difference.
 """
@@ -7,7 +9,7 @@ straight into Kafka and out again, with no database on either side. What is safe
 import asyncio
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +21,7 @@ from deploy.local.ports import variable
 from shared.auth import Keys
 from shared.messaging.kafka import Outgoing, Sender, TopicPartition, ensure_topics, make_reader
 
-RATE = 100  # events a second
+RATE, AT_ONCE = 100, 10  # events a second, and in one call
 SECONDS = 30
 WARM_SECONDS = 5
 DIRECT_RATE = 20
@@ -39,13 +41,11 @@ async def _measure(environment: Mapping[str, str], console: Console) -> list[dic
         httpx.AsyncClient(base_url=_url(environment, "marketing"), headers=headers, timeout=30) as marketing,
         httpx.AsyncClient(base_url=_url(environment, "inside_sales"), headers=headers, timeout=30) as inside,
     ):
-        console.print(f"Capturing {RATE * (SECONDS + WARM_SECONDS)} leads …")
-        leads = await _leads(marketing, RATE * (SECONDS + WARM_SECONDS))
-        await _load(marketing, leads[: RATE * WARM_SECONDS])
-        console.print(f"Handing over {RATE} a second for {SECONDS} s …")
+        await _load(marketing, WARM_SECONDS)
+        console.print(f"Capturing {RATE} leads a second for {SECONDS} s …")
         before = await _buckets(inside)
         direct = asyncio.create_task(_direct(servers, SECONDS))
-        await _load(marketing, leads[RATE * WARM_SECONDS :])
+        await _load(marketing, SECONDS)
         times = await direct
         await asyncio.sleep(2)
         after = await _buckets(inside)
@@ -64,23 +64,14 @@ def _url(environment: Mapping[str, str], service: str) -> str:
     return f"http://127.0.0.1:{environment[variable(service)]}"
 
 
-async def _leads(client: httpx.AsyncClient, count: int) -> list[str]:
-    run, found = uuid4().hex[:8], []
-    for start in range(0, count, 500):
-        names = [f"{run}-{number}" for number in range(start, min(count, start + 500))]
-        items = [{"external_id": n, "email": f"{n}@example.jp", "channel": "bench"} for n in names]
-        answer = (await client.post("/v1/leads:batch", json={"items": items})).raise_for_status().json()
-        found += [item["id"] for item in answer["items"]]
-    return found
-
-
-async def _load(client: httpx.AsyncClient, leads: Sequence[str]) -> None:
+async def _load(client: httpx.AsyncClient, seconds: int) -> None:
     """Open loop: each call at its own time, whether the earlier ones have come back or not."""
-    begun, calls = time.monotonic(), []
-    for number, lead in enumerate(leads):
+    run, begun, calls = uuid4().hex[:8], time.monotonic(), []
+    for number in range(0, RATE * seconds, AT_ONCE):
         await asyncio.sleep(max(0.0, begun + number / RATE - time.monotonic()))
-        call = client.post(f"/v1/leads/{lead}/qualify", json={"override_reason": "bench"})
-        calls.append(asyncio.create_task(call))
+        names = [f"{run}-{place}" for place in range(number, number + AT_ONCE)]
+        items = [{"external_id": name, "email": f"{name}@example.jp", "channel": "bench"} for name in names]
+        calls.append(asyncio.create_task(client.post("/v1/leads:batch", json={"items": items})))
     for response in await asyncio.gather(*calls):
         response.raise_for_status()
 
