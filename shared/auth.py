@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from joserfc import jwt
@@ -25,6 +27,7 @@ NAME = "themodel"  # issuer and audience
 COOKIE = "themodel_session"
 LIFETIME = timedelta(hours=12)
 ALGORITHMS = ["Ed25519", "EdDSA"]
+REMEMBERED = 1024  # tokens whose signature was checked
 CLAIMS = jwt.JWTClaimsRegistry(
     iss={"essential": True, "value": NAME},
     aud={"essential": True, "value": NAME},
@@ -70,6 +73,7 @@ class Keys:
     def __init__(self, public: KeySet, private: OKPKey | None = None) -> None:
         self._public = public
         self._private = private
+        self._signed_claims = lru_cache(REMEMBERED)(self._claims_of)  # checking a signature costs most of a read
 
     @classmethod
     def load_or_create(cls, folder: Path) -> "Keys":
@@ -110,12 +114,15 @@ class Keys:
     def verify(self, token: str) -> User:
         """Raises Unauthorized, saying no more than that the token does not hold."""
         try:
-            found = jwt.decode(token, self._public, algorithms=ALGORITHMS)
-            CLAIMS.validate(found.claims)
-            roles = frozenset(Role(role) for role in found.claims.get("roles", []))
+            claims = self._signed_claims(token)
+            CLAIMS.validate(claims)  # every time: it may have expired since
+            roles = frozenset(Role(role) for role in claims.get("roles", []))
         except (JoseError, ValueError, TypeError) as error:
             raise Unauthorized("The token is expired, malformed or not ours") from error
-        return User(str(found.claims["sub"]), roles)
+        return User(str(claims["sub"]), roles)
+
+    def _claims_of(self, token: str) -> dict[str, Any]:
+        return jwt.decode(token, self._public, algorithms=ALGORITHMS).claims
 
 
 def _create(folder: Path, file: Path) -> None:
