@@ -7,14 +7,15 @@ together, the events through the outbox just before the commit.
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, TypeVar
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import MetaData, select, text
+from sqlalchemy import BigInteger, Enum, MetaData, Text, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 from sqlalchemy.types import DateTime, Uuid
 
 from shared import clock
@@ -39,7 +40,15 @@ SESSION_SETTINGS = {
     "jit": "off",
 }
 
-Row = TypeVar("Row", bound="Record")
+Words = Annotated[str, mapped_column(Text)]
+Minor = Annotated[int, mapped_column(BigInteger)]
+"""An amount in minor units of the currency beside it."""
+Row = TypeVar("Row", bound="Changing")
+
+
+def coded(kind: type[StrEnum]) -> Enum:
+    """A closed list, stored as text: a new member needs no migration."""
+    return Enum(kind, native_enum=False, length=40, values_callable=lambda found: [member.value for member in found])
 
 
 class Table(DeclarativeBase):
@@ -50,16 +59,27 @@ class Table(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {UUID: Uuid(), datetime: DateTime(timezone=True)}
 
 
-class Record:
-    """A resource people change: an id of ours, a version that is its ETag, and when it was made and touched."""
+class Changing:
+    """What people change: a version that is its ETag and moves by itself with every change, and when it was made and
+    touched. The id is the table's own word for it."""
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(nullable=False)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=clock.utc_now, index=True)
     updated_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), default=clock.utc_now, onupdate=clock.utc_now, index=True
     )
     archived_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    @declared_attr.directive
+    @classmethod
+    def __mapper_args__(cls) -> dict[str, Any]:
+        return {"version_id_col": cls.version}
+
+
+class Record(Changing):
+    """A resource people change, under an id of ours."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
 
 
 class Transaction:

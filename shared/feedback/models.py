@@ -21,7 +21,6 @@ class FeedbackRow(Record, Base):
     """One copy of an item. Without `given_at` it is a placeholder: a step was told before the item itself."""
 
     __tablename__ = "feedback"
-    __mapper_args__ = {"version_id_col": Record.version}  # noqa: RUF012  (SQLAlchemy reads a plain dict here)
 
     external_id: Mapped[str | None] = mapped_column(Text)
     sender: Mapped[str | None] = mapped_column(Text)

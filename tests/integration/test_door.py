@@ -43,7 +43,6 @@ class Note(Record, Base):
     name: Mapped[str]
     external_id: Mapped[str | None] = mapped_column(unique=True)
     amount: Mapped[int | None]
-    __mapper_args__ = {"version_id_col": Record.version}  # noqa: RUF012  # SQLAlchemy declares it as an instance variable
 
 
 class NoteIn(Dated, Priced):

@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index
 from sqlalchemy.orm import Mapped, mapped_column, synonym
 
-from services.customer_success.models.base import Base, Noted, Resource, Words
+from services.customer_success.models.base import Base, Noted, Resource
+from shared.database import Words
 
 
 class UsageRow(Base):

@@ -4,16 +4,13 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, MetaData, Text
+from sqlalchemy import MetaData
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.contracts.base import DIMENSIONS
-from shared.database import NAMING, Record, Table
+from shared.database import NAMING, Record, Table, Words
 
-Words = Annotated[str, mapped_column(Text)]
-Minor = Annotated[int, mapped_column(BigInteger)]
-"""Money in minor units; the currency stands beside it."""
 Page = Annotated[dict[str, Any], mapped_column(JSONB)]
 
 
@@ -26,10 +23,6 @@ class Resource(Record, Base):
     """What people change: its version moves with every change and is its ETag."""
 
     __abstract__ = True
-
-    @declared_attr.directive
-    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 SQLAlchemy hands over the class
-        return {"version_id_col": cls.version}
 
 
 class Sliced:

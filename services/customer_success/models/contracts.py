@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.customer_success.models.base import Base, Minor, Noted, Page, Resource, Sliced, Words
+from services.customer_success.models.base import Base, Noted, Page, Resource, Sliced
+from shared.database import Minor, Words
 
 
 class ContractRow(Resource, Sliced):

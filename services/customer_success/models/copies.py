@@ -4,7 +4,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.customer_success.models.base import Base, Minor, Words
+from services.customer_success.models.base import Base
+from shared.database import Minor, Words
 
 
 class AccountRow(Base):

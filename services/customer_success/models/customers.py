@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.customer_success.models.base import Base, Page, Resource, Sliced, Words
+from services.customer_success.models.base import Base, Page, Resource, Sliced
+from shared.database import Words
 
 
 class CustomerRow(Resource, Sliced):

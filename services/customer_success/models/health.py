@@ -8,7 +8,8 @@ from sqlalchemy import ARRAY, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.customer_success.models.base import Base, Page, Words
+from services.customer_success.models.base import Base, Page
+from shared.database import Words
 
 
 class Judged:

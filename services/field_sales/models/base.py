@@ -1,27 +1,19 @@
 """What the tables of field sales are made of."""
 
-from enum import StrEnum
 from typing import Annotated, Any, overload
 
-from sqlalchemy import ARRAY, BigInteger, Enum, MetaData, Text
+from sqlalchemy import ARRAY, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.database import NAMING, Record, Table
+from shared.database import NAMING, Table, Words
 from shared.money import Money
 
-Words = Annotated[str, mapped_column(Text)]
-Minor = Annotated[int, mapped_column(BigInteger)]
 Codes = Annotated[dict[str, Any], mapped_column(JSONB(none_as_null=True))]
 Names = Annotated[list[str], mapped_column(ARRAY(Text))]
 
 DIMENSIONS = ("channel", "campaign", "segment", "industry", "product", "price_band", "region")
 """What a lead brings along. The owner is field sales' own."""
-
-
-def coded(kind: type[StrEnum]) -> Enum:
-    """A closed list as text, so that a new member needs no migration."""
-    return Enum(kind, native_enum=False, length=40, values_callable=lambda found: [member.value for member in found])
 
 
 class MoneyColumns:
@@ -48,15 +40,6 @@ class MoneyColumns:
 class Base(Table):
     __abstract__ = True
     metadata = MetaData(naming_convention=NAMING)
-
-
-class Versioned(Record):
-    """A resource whose version moves by itself with every change."""
-
-    @declared_attr.directive
-    @classmethod
-    def __mapper_args__(cls) -> dict[str, Any]:
-        return {"version_id_col": cls.version}
 
 
 class Dimensioned:

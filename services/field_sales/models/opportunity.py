@@ -10,10 +10,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.elements import ColumnElement
 
 from services.field_sales.domain.lifecycle import Status
-from services.field_sales.models.base import Base, Codes, Dimensioned, Minor, MoneyColumns, Versioned, Words, coded
+from services.field_sales.models.base import Base, Codes, Dimensioned, MoneyColumns
+from shared.database import Minor, Record, Words, coded
 
 
-class OpportunityRow(Base, Versioned, Dimensioned):
+class OpportunityRow(Base, Record, Dimensioned):
     """An SQL offered to field sales and the opportunity it became, or an opportunity that no SQL preceded.
 
     `journey` is minted once and the key of its events. `lead_external_id` without `lead_id`: it waits for the lead.

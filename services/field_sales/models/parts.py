@@ -8,8 +8,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.field_sales.domain.appointments import AppointmentStatus
 from services.field_sales.domain.lifecycle import Status
-from services.field_sales.models.base import Base, Codes, Names, Words, coded
+from services.field_sales.models.base import Base, Codes, Names
 from services.field_sales.models.opportunity import OpportunityRow
+from shared.database import Words, coded
 
 
 class AppointmentRow(Base):

@@ -5,15 +5,16 @@ from uuid import UUID
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.field_sales.models.base import Base, Codes, Dimensioned, Versioned, Words
+from services.field_sales.models.base import Base, Codes, Dimensioned
+from shared.database import Changing, Words
 
 
-class RepRow(Base, Versioned):
+class RepRow(Base, Changing):
     """A field sales rep; the id is the company's own word for them."""
 
     __tablename__ = "rep"
 
-    id: Mapped[Words] = mapped_column(primary_key=True)  # type: ignore[assignment]  # not ours, unlike other ids
+    id: Mapped[Words] = mapped_column(primary_key=True)  # not ours, unlike other ids
     name: Mapped[Words] = mapped_column(index=True)
     email: Mapped[Words | None]
     team: Mapped[Words | None]

@@ -8,7 +8,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, synonym
 
 from services.inside_sales.domain.lifecycle import Status
-from services.inside_sales.models.base import Base, Versioned, Words, coded
+from services.inside_sales.models.base import Base
+from shared.database import Changing, Words, coded
 
 
 class CompanyRow(Base):
@@ -55,12 +56,12 @@ class OpportunityRow(Base):
     revisit_on: Mapped[date | None]
 
 
-class RepRow(Base, Versioned):
+class RepRow(Base, Changing):
     """A colleague of inside or field sales. `slots_per_week` is field sales' word; None: takes no appointments."""
 
     __tablename__ = "rep"
 
-    id: Mapped[Words] = mapped_column(primary_key=True)  # type: ignore[assignment]  # people bring their own ids
+    id: Mapped[Words] = mapped_column(primary_key=True)  # people bring their own ids
     name: Mapped[Words | None]
     email: Mapped[Words | None]
     team: Mapped[Words | None] = mapped_column(index=True)

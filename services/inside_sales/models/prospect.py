@@ -9,8 +9,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, synonym
 
 from services.inside_sales.domain.lifecycle import Status
-from services.inside_sales.models.base import Base, Minor, Versioned, Words, coded
+from services.inside_sales.models.base import Base
 from shared.contracts.base import DIMENSIONS
+from shared.database import Minor, Record, Words, coded
 from shared.ids import new_id
 from shared.money import Money
 
@@ -98,7 +99,7 @@ class CycleColumns:
 CYCLE_COLUMNS = tuple(CycleColumns.__annotations__)
 
 
-class ProspectRow(Base, Versioned, CycleColumns):
+class ProspectRow(Base, Record, CycleColumns):
     """`id` is the lead's. A merged one keeps what it was, in case the leads are taken apart again."""
 
     __tablename__ = "prospect"

@@ -15,8 +15,9 @@ from services.inside_sales.domain.priority import QueueRule
 from services.inside_sales.domain.rules import Rule
 from services.inside_sales.domain.sla import SlaRule
 from services.inside_sales.domain.valve import ValveRule
-from services.inside_sales.models.base import Base, Words
+from services.inside_sales.models.base import Base
 from shared import clock
+from shared.database import Words
 
 
 class RuleRow(Base):

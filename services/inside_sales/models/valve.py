@@ -8,8 +8,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.inside_sales.domain.lifecycle import Status
 from services.inside_sales.domain.valve import COMPANY, REGION, Thresholds
-from services.inside_sales.models.base import Base, Words
+from services.inside_sales.models.base import Base
 from services.inside_sales.models.prospect import ProspectRow
+from shared.database import Words
 
 
 class ValveRow(Base):

@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.inside_sales.models.base import Base, Versioned, Words, coded
+from services.inside_sales.models.base import Base
+from shared.database import Record, Words, coded
 
 
 class AppointmentStatus(StrEnum):
@@ -17,7 +18,7 @@ class AppointmentStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class ActivityRow(Base, Versioned):
+class ActivityRow(Base, Record):
     """`note` is free text about a person and never leaves this database."""
 
     __tablename__ = "activity"
@@ -34,7 +35,7 @@ class ActivityRow(Base, Versioned):
     note: Mapped[Words | None]
 
 
-class AppointmentRow(Base, Versioned):
+class AppointmentRow(Base, Record):
     """`place` may be an address and stays here; the wire only knows online, visit or phone."""
 
     __tablename__ = "appointment"

@@ -14,7 +14,6 @@ class AccountRow(Record, Base):
     """`name_key` is the name without its legal form; a merged account says into which."""
 
     __tablename__ = "account"
-    __mapper_args__ = {"version_id_col": Record.version}  # noqa: RUF012  (SQLAlchemy reads a plain dict here)
 
     external_id: Mapped[str | None] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)

@@ -13,7 +13,6 @@ from shared.money import Money
 
 class CampaignRow(Record, Base):
     __tablename__ = "campaign"
-    __mapper_args__ = {"version_id_col": Record.version}  # noqa: RUF012  (SQLAlchemy reads a plain dict here)
 
     external_id: Mapped[str | None] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
@@ -36,7 +35,6 @@ class VisitsRow(Record, Base):
     """Visitors (来訪者数) of one day, channel and campaign; the last told wins."""
 
     __tablename__ = "visits"
-    __mapper_args__ = {"version_id_col": Record.version}  # noqa: RUF012  (SQLAlchemy reads a plain dict here)
 
     date: Mapped[date]
     channel: Mapped[str] = mapped_column(Text)
@@ -52,7 +50,6 @@ class SpendRow(Record, Base):
     """What one day, channel and campaign cost; the last told wins."""
 
     __tablename__ = "spend"
-    __mapper_args__ = {"version_id_col": Record.version}  # noqa: RUF012  (SQLAlchemy reads a plain dict here)
 
     date: Mapped[date]
     channel: Mapped[str] = mapped_column(Text)

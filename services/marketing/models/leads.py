@@ -21,7 +21,6 @@ class LeadRow(Record, Base):
     """
 
     __tablename__ = "lead"
-    __mapper_args__ = {"version_id_col": Record.version}  # noqa: RUF012  (SQLAlchemy reads a plain dict here)
 
     external_id: Mapped[str | None] = mapped_column(Text, unique=True)
     account_id: Mapped[UUID | None] = mapped_column(index=True)
@@ -159,7 +158,6 @@ class RecyclingRow(Record, Base):
     """The way back of one ended cycle: waiting for its day, opened as `next_cycle`, or cancelled."""
 
     __tablename__ = "recycling"
-    __mapper_args__ = {"version_id_col": Record.version}  # noqa: RUF012  (SQLAlchemy reads a plain dict here)
 
     lead_id: Mapped[UUID] = mapped_column(index=True)
     cycle: Mapped[int]
