@@ -1,7 +1,7 @@
 """Fixtures every test may use: the real engines, rigs of a service on them, the whole system; and who runs where."""
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # xdist has no types
 
 pytest_plugins = ["tests.support.engines", "tests.support.rig", "tests.support.system"]
 
@@ -20,7 +20,7 @@ def _place(nodeid: str) -> int:
     return next((place for place, name in enumerate(LONGEST) if nodeid.startswith(name)), len(LONGEST))
 
 
-class Together(LoadScopeScheduling):  # type: ignore[misc]  # untyped
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # likewise
     """Side by side (`-n 2`), a file's tests stay in one process, and so do all that share the one installation, or the
     browser. (Groups by mark, `--dist loadgroup`, have no effect with pytest 9.2 and xdist 3.8.)"""
 

@@ -167,7 +167,7 @@ async def ensure_topics(servers: str, topics: Sequence[str], replication: int = 
         missing = set(topics) - set(await admin.list_topics())
         config = {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": "1048588"}
         new = [
-            NewTopic(name, PARTITIONS, replication, topic_configs=config)  # type: ignore[call-arg, unused-ignore]
+            NewTopic(name, PARTITIONS, replication, topic_configs=config)  # type: ignore[call-arg, unused-ignore]  # untyped
             for name in sorted(missing)
         ]
         if new:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import httpx
@@ -170,9 +170,9 @@ async def test_what_fails_at_commit_is_no_success(desk: Desk, name: str) -> None
 
 
 async def test_the_same_key_and_body_get_the_first_answer_again(desk: Desk) -> None:
-    send = {"json": {"name": "a"}, "headers": {"Idempotency-Key": "k"}}
-    first = await desk.client.post("/v1/notes", **send)  # type: ignore[arg-type]
-    again = await desk.client.post("/v1/notes", **send)  # type: ignore[arg-type]
+    send: dict[str, Any] = {"json": {"name": "a"}, "headers": {"Idempotency-Key": "k"}}
+    first = await desk.client.post("/v1/notes", **send)
+    again = await desk.client.post("/v1/notes", **send)
     assert (again.status_code, again.json(), again.headers["etag"]) == (201, first.json(), first.headers["etag"])
     assert again.headers["idempotency-replayed"] == "true"
     assert await desk.count("note") == 1
@@ -186,8 +186,8 @@ async def test_the_same_key_with_another_body_is_refused(desk: Desk) -> None:
 
 
 async def test_the_same_key_at_the_same_moment_acts_once(desk: Desk) -> None:
-    send = {"json": {"name": "slow"}, "headers": {"Idempotency-Key": "k"}}
-    answers = await asyncio.gather(*(desk.client.post("/v1/notes", **send) for _ in range(4)))  # type: ignore[arg-type]
+    send: dict[str, Any] = {"json": {"name": "slow"}, "headers": {"Idempotency-Key": "k"}}
+    answers = await asyncio.gather(*(desk.client.post("/v1/notes", **send) for _ in range(4)))
     assert {a.status_code for a in answers} == {201}
     assert len({a.json()["id"] for a in answers}) == 1
     assert await desk.count("note") == 1

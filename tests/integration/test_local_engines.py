@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -161,12 +162,16 @@ def test_a_killed_supervisor_leaves_nothing_behind(environment: dict[str, str]) 
         assert up.survivors() == []
 
 
+def is_back(up: Up, name: str) -> bool:
+    return up.record(name).restarts == 1 and up.record(name).ready
+
+
 def test_killed_engines_are_started_again(environment: dict[str, str]) -> None:
     with Up(environment) as up:
         up.ready()
         for name in ("postgres", "kafka"):
             os.kill(up.record(name).pid, signal.SIGKILL)
-            wait_for(lambda name=name: up.record(name).restarts == 1 and up.record(name).ready, 60)  # type: ignore[misc]
+            wait_for(partial(is_back, up, name), 60)
         assert up.stop() < 10
         assert up.survivors() == []
         assert "postgres ended with SIGKILL; again in 0.5 s" in up.output()

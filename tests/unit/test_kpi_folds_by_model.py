@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from services.kpi.projections.facts import Fact, in_order
 from services.kpi.projections.identity import journeys
 from services.kpi.projections.journeys import Journey, fold_journey
 from services.kpi.projections.rows import BOOKED, Movement, Passage
-from tests.support.facts import START, a_fact, an_id, day
+from tests.support.facts import a_fact, an_id, day
 
 DAYS = 8
 WAYS: list[dict[str, Any]] = [{"lead": "A", "cycle": 1}, {"lead": "A", "cycle": 2}, {"lead": "B", "cycle": 1}]
@@ -72,7 +72,7 @@ def folded(facts: Sequence[Fact]) -> Journey:
 def movements(facts: Sequence[Fact]) -> list[Movement]:
     won = [passage for passage in folded(facts).passages if passage.milestone == "won"]
     mine = [fact for fact in facts if fact.type in told.ACCOUNT_TYPES]
-    return [row for row in fold_account(an_id("X"), mine, won, START.tzinfo).movements if row.basis == BOOKED]  # type: ignore[arg-type]  # it has a zone
+    return [row for row in fold_account(an_id("X"), mine, won, UTC).movements if row.basis == BOOKED]
 
 
 def ordered(rows: Sequence[Any]) -> list[str]:

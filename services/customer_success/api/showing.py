@@ -47,7 +47,7 @@ def readable(out: A, who: User) -> A:
 
 def columns(row: Any) -> dict[str, Any]:
     """The row's own columns."""
-    return {name: getattr(row, name) for name in row.__mapper__.column_attrs.keys()}  # noqa: SIM118 not a dict
+    return {column.key: getattr(row, column.key) for column in row.__mapper__.column_attrs}
 
 
 def _customer(row: CustomerRow, part: Beside) -> dict[str, Any]:
