@@ -11,7 +11,7 @@ from sqlalchemy import MetaData
 from shared.auth import Keys
 from shared.database import Database, Transaction
 from shared.messaging.consumer import Store
-from shared.messaging.inbox import Handlers
+from shared.messaging.inbox import Handlers, Prepare, nothing_to_hold
 from shared.settings import Settings
 
 
@@ -60,6 +60,7 @@ class Service:
     metadata: MetaData
     routers: Sequence[APIRouter]
     handlers: Handlers = field(default_factory=dict)
+    prepare: Prepare = nothing_to_hold
     listens: Sequence[str] = ()
     periodic: Sequence[Periodic] = ()
     tasks: Sequence[Callable[[Runtime], Awaitable[None]]] = ()

@@ -52,7 +52,7 @@ async def _group(service: Service, runtime: Runtime, relay: Relay) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(relay.run(), name="relay")
         if publishers:
-            inbox = Inbox(runtime.database, service.handlers, publishers, settings.dead_letter_topic)
+            inbox = Inbox(runtime.database, service.handlers, publishers, settings.dead_letter_topic, service.prepare)
             store = service.make_store(runtime, publishers) if service.make_store else inbox
             name = f"{settings.topic_prefix}.{service.name}"
             alive = functools.partial(setattr, runtime.health, "consumer_at")

@@ -6,7 +6,7 @@ from services.field_sales.api import ROUTERS
 from services.field_sales.commands.import_opportunities import IMPORTER as OPPORTUNITIES
 from services.field_sales.commands.import_reps import IMPORTER as REPS
 from services.field_sales.commands.keep_leads import join_waiting
-from services.field_sales.consumers import HANDLERS
+from services.field_sales.consumers import HANDLERS, prepare
 from services.field_sales.models import Base
 from services.field_sales.pages import router as pages
 from shared.auth import Role
@@ -26,6 +26,7 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=(*ROUTERS, IMPORTS.router, FEEDBACK.router(), pages),
     handlers={**HANDLERS, **FEEDBACK.handlers()},
+    prepare=prepare,
     listens=("marketing", "inside_sales", "customer_success"),
     periodic=(Periodic("join waiting leads", 30.0, join_waiting, more_than=500),),
     tasks=(IMPORTS.work,),

@@ -1,5 +1,7 @@
 """Other departments' words in, field sales' own acts out."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import update
 
 from services.field_sales.commands.keep_leads import (
@@ -9,11 +11,12 @@ from services.field_sales.commands.keep_leads import (
     keep_lead,
     merge_leads,
     unmerge_leads,
+    waited_for,
 )
 from services.field_sales.commands.offer_sql import book_appointment, offer_sql
-from services.field_sales.models import PromiseRow
+from services.field_sales.models import AccountRow, LeadRow, OpportunityRow, PromiseRow
 from shared import clock
-from shared.contracts.base import LeadEvent
+from shared.contracts.base import Event, LeadEvent
 from shared.contracts.customer_success import PromiseReviewed
 from shared.contracts.envelope import Meta
 from shared.contracts.inside_sales import AppointmentSet, SqlAccepted
@@ -30,6 +33,14 @@ from shared.database import Transaction
 from shared.messaging.inbox import Handlers
 
 
+async def prepare(tx: Transaction, events: Sequence[Event]) -> None:
+    """Hold the copies of leads and companies and the opportunities a batch tells of."""
+    await tx.hold(LeadRow, (event.lead_id for event in events if isinstance(event, LeadEvent)))
+    await tx.hold(AccountRow, (event.account_id for event in events if isinstance(event, AccountCreated)))
+    sqls = [event.opportunity_id for event in events if isinstance(event, SqlAccepted | AppointmentSet)]
+    await tx.hold(OpportunityRow, (opportunity for opportunity in sqls if opportunity))
+
+
 async def on_sql_accepted(tx: Transaction, event: SqlAccepted, meta: Meta) -> None:
     await offer_sql(tx, event, journey=meta.key, at=meta.time, now=clock.utc_now())
 
@@ -40,7 +51,7 @@ async def on_appointment_set(tx: Transaction, event: AppointmentSet, meta: Meta)
 
 async def on_lead_told(tx: Transaction, event: LeadEvent, _: Meta) -> None:
     await keep_lead(tx, event.lead_id, external_id=event.external_id, cycle=event.cycle, fields=dict(event))
-    if event.external_id is not None:
+    if event.external_id is not None and await waited_for(tx, event.external_id):
         await tx.session.flush()
         await join_waiting(tx, clock.utc_now(), event.external_id)
 

@@ -8,7 +8,7 @@ from services.inside_sales.commands.import_prospects import PROSPECTS, load_pros
 from services.inside_sales.commands.import_reps import REPS, load_reps
 from services.inside_sales.commands.keep_lead import JOINED_AT_ONCE, join_waiting
 from services.inside_sales.commands.move_valve import move_valve
-from services.inside_sales.consumers import HANDLERS
+from services.inside_sales.consumers import HANDLERS, prepare
 from services.inside_sales.models import Base
 from services.inside_sales.pages import router as pages
 from shared.auth import Role
@@ -31,6 +31,7 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=(*ROUTERS, FEEDBACK.router(), pages, IMPORTS.router),
     handlers={**HANDLERS, **FEEDBACK.handlers()},
+    prepare=prepare,
     listens=("marketing", "field_sales", "customer_success"),
     tasks=(IMPORTS.work,),
     periodic=(

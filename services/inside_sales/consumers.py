@@ -1,5 +1,6 @@
 """What other departments tell, in inside sales' own words."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from services.inside_sales.commands.appointments import follow_appointment
@@ -10,10 +11,10 @@ from services.inside_sales.commands.keep_lead import keep_lead
 from services.inside_sales.commands.open_prospect import Mql, open_prospect, recycle_prospect, update_prospect
 from services.inside_sales.commands.reps import change_capacity
 from services.inside_sales.domain.lifecycle import Status
-from services.inside_sales.models import AppointmentStatus
+from services.inside_sales.models import AppointmentStatus, LeadRow, OpportunityRow, ProspectRow, WaitingHistoryRow
 from shared import clock
 from shared.contracts import marketing as mk
-from shared.contracts.base import DIMENSIONS, Dimensions, LeadEvent
+from shared.contracts.base import DIMENSIONS, Dimensions, Event, LeadEvent
 from shared.contracts.envelope import Meta
 from shared.contracts.field_sales import (
     AppointmentCancelled,
@@ -48,6 +49,17 @@ APPOINTMENTS: dict[type[AppointmentEvent], AppointmentStatus] = {
     AppointmentMissed: AppointmentStatus.MISSED,
     AppointmentCancelled: AppointmentStatus.CANCELLED,
 }
+
+
+async def prepare(tx: Transaction, events: Sequence[Event]) -> None:
+    """Hold the copies, the prospects and the opportunities a batch tells of."""
+    leads = [event for event in events if isinstance(event, mk.LeadCreated | mk.LeadRecycled | mk.LeadUpdated)]
+    await tx.hold(LeadRow, (event.lead_id for event in leads))
+    await tx.hold(WaitingHistoryRow, (event.external_id for event in leads if event.external_id))
+    work = [event for event in events if isinstance(event, LeadEvent) and not isinstance(event, mk.LeadCreated)]
+    deals = [event for event in events if isinstance(event, OpportunityEvent)]
+    await tx.hold(ProspectRow, (event.lead_id for event in [*work, *deals] if event.lead_id))
+    await tx.hold(OpportunityRow, (event.opportunity_id for event in deals if event.opportunity_id))
 
 
 def _dimensions(event: Dimensions) -> dict[str, Any]:

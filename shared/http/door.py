@@ -84,7 +84,8 @@ def _if_match(request: Request) -> int | None:
     return int(number)
 
 
-def _transaction(request: Request) -> Transaction:
+# Dependencies are coroutines even where they await nothing: FastAPI runs a plain function in a thread of its own.
+async def _transaction(request: Request) -> Transaction:
     tx: Transaction = request.state.tx
     return tx
 
@@ -95,12 +96,12 @@ async def _reading(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-def _user(request: Request) -> User:
+async def _user(request: Request) -> User:
     user: User = request.state.user
     return user
 
 
-def _now() -> datetime:
+async def _now() -> datetime:
     return clock.utc_now()
 
 
@@ -113,7 +114,7 @@ Now = Annotated[datetime, Depends(_now)]
 def allowed(*roles: Role) -> Any:
     """A dependency for writes: the user must hold one of `roles`, or be admin."""
 
-    def check(user: Who) -> None:
+    async def check(user: Who) -> None:
         user.require(roles)
 
     return Depends(check)

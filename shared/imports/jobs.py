@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
@@ -142,6 +142,10 @@ async def _commit(database: Database, job: _Job, reads: list[Read], *, careful: 
     job.refused.update(refusal.line for refusal in refusals)
 
 
+class _DryRun(Exception):
+    """Everything went as it would go; now it is undone."""
+
+
 async def _load(tx: Transaction, job: _Job, rows: list[Row], careful: bool) -> tuple[list[Outcome], int]:
     """The outcomes of `rows` and the number of events they gave. A dry run leaves nothing behind but these."""
     if not rows:
@@ -149,12 +153,10 @@ async def _load(tx: Transaction, job: _Job, rows: list[Row], careful: bool) -> t
     load = _carefully if careful else _all
     if not job.context.dry_run:
         return await load(tx, job, rows), len(tx.outbox)
-    acts = tx.mark()
-    savepoint = await tx.session.begin_nested()
-    outcomes, events = await load(tx, job, rows), len(tx.outbox)
-    await savepoint.rollback()
-    tx.outbox.discard(0)
-    tx.forget(acts)
+    with suppress(_DryRun):
+        async with tx.savepoint():
+            outcomes, events = await load(tx, job, rows), len(tx.outbox)
+            raise _DryRun
     return outcomes, events
 
 
@@ -168,15 +170,12 @@ async def _all(tx: Transaction, job: _Job, rows: Sequence[Row]) -> list[Outcome]
 
 async def _carefully(tx: Transaction, job: _Job, rows: Sequence[Row]) -> list[Outcome]:
     """Halves what fails until each row that cannot be taken stands alone: one bad row costs twenty savepoints."""
-    kept, acts = len(tx.outbox), tx.mark()
     try:
-        async with tx.session.begin_nested():
+        async with tx.savepoint():
             return await _all(tx, job, rows)
     except Exception as error:
         if not _of_the_rows(error):
             raise
-        tx.outbox.discard(kept)
-        tx.forget(acts)
         if len(rows) == 1:
             return [_as_refused(job, rows[0], error)]
     half = len(rows) // 2

@@ -1,7 +1,8 @@
 """A department's side of the hand-off: numbers checked, handlers run, offsets moved, all in one transaction.
 
-The fast way runs a batch without savepoints. If a handler fails, everything is rolled back and the batch is read
-again carefully, one savepoint an event: the one that fails is parked, the others go on.
+The fast way runs a batch without savepoints, with the rows it is about locked in a few statements beforehand. If a
+handler fails, everything is rolled back and the batch is read again carefully, one savepoint an event: the one that
+fails is parked, the others go on.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,6 +24,12 @@ log = structlog.get_logger()
 E = TypeVar("E", bound=Event)
 Handler = Callable[[Transaction, Any, Meta], Awaitable[None]]
 Handlers = Mapping[type[Event], Handler]
+Prepare = Callable[[Transaction, Sequence[Event]], Awaitable[None]]
+"""Holds the rows a batch of events is about: what each handler would lock by a statement of its own."""
+
+
+async def nothing_to_hold(_: Transaction, __: Sequence[Event]) -> None:
+    """Handlers lock what they need themselves."""
 
 
 class UnknownVersion(Exception):
@@ -32,21 +39,27 @@ class UnknownVersion(Exception):
 class Inbox(Receiver):
     """The Store of a department: `handlers` are the event types it listens to; all others only advance numbers."""
 
-    def __init__(self, database: Database, handlers: Handlers, publishers: Mapping[str, str], dead_topic: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        handlers: Handlers,
+        publishers: Mapping[str, str],
+        dead_topic: str,
+        prepare: Prepare = nothing_to_hold,
+    ) -> None:
         super().__init__(database, publishers, dead_topic)
+        self._prepare = prepare
         self._handlers = {event.type: (event, handler) for event, handler in handlers.items()}
         self._bases = {event.type.rsplit(".v", 1)[0]: int(event.type.rsplit(".v", 1)[1]) for event in handlers}
 
     async def take(self, tx: Transaction, letters: Sequence[Letter], *, careful: bool) -> None:
-        streams = [letter.meta.stream for letter in letters]
-        last, parked = (
-            await parking.last_sequences(tx.session, streams),
-            await parking.parked_among(tx.session, streams),
-        )
+        last, parked = await parking.standing(tx, [letter.meta.stream for letter in letters])
         before = dict(last)
+        if not careful:
+            await self._prepare(tx, [event for letter in letters if (event := self._event(letter))])
         for letter in letters:
             await self._take(tx, letter, last, parked, careful)
-        await parking.save_sequences(tx.session, {s: n for s, n in last.items() if n != before[s]})
+        await parking.save_sequences(tx, {s: n for s, n in last.items() if n != before[s]})
 
     async def _take(
         self, tx: Transaction, letter: Letter, last: dict[Stream, int], parked: set[Stream], careful: bool
@@ -70,16 +83,13 @@ class Inbox(Receiver):
         if not careful:
             await self._run(tx, letter)
             return True
-        kept, acts = len(tx.outbox), tx.mark()
         try:
-            async with tx.session.begin_nested():
+            async with tx.savepoint():
                 await self._run(tx, letter)
             return True
         except Exception as error:
             if transient(error):
                 raise
-            tx.outbox.discard(kept)
-            tx.forget(acts)
             log.error("event parked", type=letter.meta.type, key=letter.meta.key, error=str(error)[:300])
             await parking.park(tx.session, letter, parking.POISON, f"{type(error).__name__}: {error}"[:2000])
             tx.after_commit(lambda: count(letter.meta.type, "parked"))
@@ -87,21 +97,27 @@ class Inbox(Receiver):
 
     async def _run(self, tx: Transaction, letter: Letter) -> None:
         meta = letter.meta
+        event = self._event(letter)
+        if event is None:
+            tx.after_commit(lambda: count(meta.type, "ignored"))
+            return
+        tracing.continue_from(next((v.decode() for n, v in letter.headers if n == "traceparent"), None))
+        tx.cause = meta
+        await self._handlers[meta.type][1](tx, event, meta)
+        tx.after_commit(lambda: _applied(meta))
+
+    def _event(self, letter: Letter) -> Event | None:
+        """What it tells, where this department listens to it. Raises what makes it wait: a newer version, a payload
+        that does not hold to its schema."""
+        meta = letter.meta
         found = self._handlers.get(meta.type)
         if found is None or meta.replay_only:
             self._refuse_newer(meta.type)
-            tx.after_commit(lambda: count(meta.type, "ignored"))
-            return
-        cls, handler = found
+            return None
         try:
-            event = cls.model_validate(letter.data)
+            return found[0].model_validate(letter.data)
         except ValidationError as error:
             raise ValueError(f"{meta.type} does not hold to its schema: {error.errors(include_input=False)}") from error
-        tracing.continue_from(next((v.decode() for n, v in letter.headers if n == "traceparent"), None))
-        tx.cause = meta
-        await handler(tx, event, meta)
-        await tx.session.flush()
-        tx.after_commit(lambda: _applied(meta))
 
     def _refuse_newer(self, kind: str) -> None:
         base, _, version = kind.rpartition(".v")
@@ -123,11 +139,11 @@ class Inbox(Receiver):
         moved = 0
         for stream in streams:
             async with self._database.transaction() as tx:
-                last = await parking.last_sequences(tx.session, [stream])
+                last, _ = await parking.standing(tx, [stream])
                 before = last[stream]
                 await self._drain(tx, stream, last)
                 if last[stream] > before:
-                    await parking.save_sequences(tx.session, last)
+                    await parking.save_sequences(tx, last)
                     moved += 1
         return moved
 

@@ -81,7 +81,8 @@ async def fence(session: AsyncSession, ends: Ends) -> None:
     """Move the offsets, as the first statement of a batch. Raises Fenced when any is not where we expect it."""
     places = _places(ends)
     ordered = sorted(ends)
-    moved = await session.scalar(
+    connection = await session.connection()
+    moved = await connection.scalar(
         _FENCE, {**places, "expected": [ends[p][0] for p in ordered], "new": [ends[p][1] for p in ordered]}
     )
     if moved != len(ends):

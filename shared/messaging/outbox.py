@@ -1,7 +1,9 @@
 """The outbox: events are rows of the act's own transaction until the relay has seen them into Kafka."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -18,9 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
-    text,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import clock, tracing
 from shared.contracts.base import Event
@@ -85,22 +85,26 @@ relay_offset = Table(
 
 # Numbers are taken in the order of the stream's name, so that two acts touching the same streams cannot deadlock;
 # the identity is drawn after the stream's row is locked, so that `ORDER BY id` is the order within a stream.
-_FLUSH = text("""
+_FLUSH = """
 WITH given AS (
-    SELECT stream, count(*) AS n FROM unnest(CAST(:streams AS text[])) AS stream GROUP BY stream ORDER BY stream
+    SELECT stream, count(*) AS n FROM unnest($1::text[]) AS stream GROUP BY stream ORDER BY stream
 ), taken AS (
     INSERT INTO outbox_stream AS s (stream, last_sequence) SELECT stream, n FROM given ORDER BY stream
     ON CONFLICT (stream) DO UPDATE SET last_sequence = s.last_sequence + excluded.last_sequence
     RETURNING stream, last_sequence
 ), numbered AS (
     SELECT e.*, row_number() OVER (PARTITION BY e.stream ORDER BY e.place) AS position
-    FROM unnest(CAST(:streams AS text[]), CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:payloads AS bytea[]),
-                CAST(:traces AS text[])) WITH ORDINALITY AS e(stream, event_id, type, payload, traceparent, place)
+    FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::text[])
+        WITH ORDINALITY AS e(stream, event_id, type, payload, traceparent, place)
 )
 INSERT INTO outbox (event_id, stream, sequence, topic, key, type, traceparent, payload)
-SELECT e.event_id, e.stream, t.last_sequence - g.n + e.position, :topic, e.stream, e.type, e.traceparent, e.payload
+SELECT e.event_id, e.stream, t.last_sequence - g.n + e.position, $6, e.stream, e.type, e.traceparent, e.payload
 FROM numbered e JOIN taken t USING (stream) JOIN given g USING (stream) ORDER BY e.place
-""")
+"""
+_BURY = "INSERT INTO outbox (event_id, topic, type, payload) VALUES ($1, $2, 'dead_letter', $3)"
+
+Fetch = Callable[..., Awaitable[Any]]
+"""Runs a statement in the driver's own words as part of the act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,22 +152,19 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._letters)
 
-    async def flush(self, connection: AsyncConnection) -> None:
+    async def flush(self, fetch: Fetch) -> None:
         letters, dead = self._letters, self._dead
         self._letters, self._dead = [], []
         self.written += len(letters) + len(dead)
         if letters:
-            await connection.execute(
+            await fetch(
                 _FLUSH,
-                {
-                    "streams": [letter.key for letter in letters],
-                    "ids": [letter.event_id for letter in letters],
-                    "types": [letter.type for letter in letters],
-                    "payloads": [letter.payload for letter in letters],
-                    "topic": self._topic,
-                    "traces": [letter.traceparent for letter in letters],
-                },
+                [letter.key for letter in letters],
+                [letter.event_id for letter in letters],
+                [letter.type for letter in letters],
+                [letter.payload for letter in letters],
+                [letter.traceparent for letter in letters],
+                self._topic,
             )
         for topic, payload in dead:
-            row = {"event_id": new_id(), "topic": topic, "type": "dead_letter", "payload": payload}
-            await connection.execute(outbox.insert().values(row))
+            await fetch(_BURY, new_id(), topic, payload)

@@ -4,7 +4,7 @@ One rule does both: an event is applied only if its number follows the last one 
 last number where it was, so everything later of its stream parks behind it by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.envelope import Meta
+from shared.database import Transaction
 from shared.messaging.outbox import plumbing
 
 GAP = "gap"
@@ -45,16 +46,17 @@ parked_event = Table(
     Column("parked_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
 )
 
-_LAST = text("""
-SELECT a.source, a.stream, a.last_sequence FROM applied_sequence a
-JOIN unnest(CAST(:sources AS text[]), CAST(:streams AS text[])) AS x(source, stream) USING (source, stream)
-""")
-_SAVE = text("""
+_STANDING = """
+SELECT x.source, x.stream, coalesce(a.last_sequence, 0) AS last, EXISTS (
+    SELECT FROM parked_event p WHERE p.source = x.source AND p.stream = x.stream
+) AS parked
+FROM unnest($1::text[], $2::text[]) AS x(source, stream) LEFT JOIN applied_sequence a USING (source, stream)
+"""
+_SAVE = """
 INSERT INTO applied_sequence AS a (source, stream, last_sequence)
-SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:streams AS text[]), CAST(:numbers AS bigint[]))
-ORDER BY 1, 2
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) ORDER BY 1, 2
 ON CONFLICT (source, stream) DO UPDATE SET last_sequence = greatest(a.last_sequence, excluded.last_sequence)
-""")
+"""
 _PARK = text("""
 INSERT INTO parked_event AS p
     (source, stream, sequence, topic, partition, "offset", type, value, headers, reason, error, attempts)
@@ -66,10 +68,6 @@ SET reason = excluded.reason, error = excluded.error, attempts = p.attempts + 1
 _WAITING = text("""
 SELECT source, stream, sequence, topic, partition, "offset", type, value, headers FROM parked_event
 WHERE source = :source AND stream = :stream AND sequence >= :sequence ORDER BY sequence LIMIT 500 FOR UPDATE
-""")
-_PARKED = text("""
-SELECT DISTINCT p.source, p.stream FROM parked_event p
-JOIN unnest(CAST(:sources AS text[]), CAST(:streams AS text[])) AS x(source, stream) USING (source, stream)
 """)
 _UNPARK = text("DELETE FROM parked_event WHERE source = :source AND stream = :stream AND sequence <= :sequence")
 _HEADS = text("""
@@ -94,24 +92,19 @@ class Letter:
     headers: Sequence[tuple[str, bytes]]
 
 
-async def last_sequences(session: AsyncSession, streams: Sequence[Stream]) -> dict[Stream, int]:
-    """The last number applied of each stream; 0 where none was."""
+async def standing(tx: Transaction, streams: Iterable[Stream]) -> tuple[dict[Stream, int], set[Stream]]:
+    """The last number applied of each stream, 0 where none was, and those of which anything is parked: hardly any."""
     unique = sorted(set(streams))
-    rows = await session.execute(_LAST, {"sources": [s for s, _ in unique], "streams": [k for _, k in unique]})
-    return dict.fromkeys(unique, 0) | {(source, stream): last for source, stream, last in rows}
+    rows = await tx.fetch(_STANDING, [source for source, _ in unique], [stream for _, stream in unique])
+    last = {(row["source"], row["stream"]): row["last"] for row in rows}
+    return last, {(row["source"], row["stream"]) for row in rows if row["parked"]}
 
 
-async def save_sequences(session: AsyncSession, last: dict[Stream, int]) -> None:
+async def save_sequences(tx: Transaction, last: Mapping[Stream, int]) -> None:
     moved = sorted(last)
     if moved:
-        await session.execute(
-            _SAVE,
-            {
-                "sources": [source for source, _ in moved],
-                "streams": [stream for _, stream in moved],
-                "numbers": [last[key] for key in moved],
-            },
-        )
+        numbers = [last[stream] for stream in moved]
+        await tx.fetch(_SAVE, [source for source, _ in moved], [stream for _, stream in moved], numbers)
 
 
 async def park(session: AsyncSession, letter: Letter, reason: str, error: str | None = None) -> None:
@@ -132,13 +125,6 @@ async def park(session: AsyncSession, letter: Letter, reason: str, error: str | 
             "error": error,
         },
     )
-
-
-async def parked_among(session: AsyncSession, streams: Sequence[Stream]) -> set[Stream]:
-    """Those streams of which anything is parked: hardly ever one."""
-    unique = sorted(set(streams))
-    rows = await session.execute(_PARKED, {"sources": [s for s, _ in unique], "streams": [k for _, k in unique]})
-    return {(source, stream) for source, stream in rows}
 
 
 async def waiting(session: AsyncSession, stream: Stream, after: int) -> list[Any]:

@@ -138,7 +138,9 @@ class Rig:
             settings = self.runtime.settings
             publishers = {settings.topic(name): name for name in self.service.listens}
             make = self.service.make_store
-            inbox = Inbox(self.database, self.service.handlers, publishers, settings.dead_letter_topic)
+            inbox = Inbox(
+                self.database, self.service.handlers, publishers, settings.dead_letter_topic, self.service.prepare
+            )
             self.runtime.store = make(self.runtime, publishers) if make else inbox
         return self.runtime.store
 

@@ -23,6 +23,8 @@ from shared.database import Transaction
 from shared.errors import NotFound
 
 JOINED_AT_ONCE = 500
+_NAMED_OTHERWISE = "SELECT FROM opportunity WHERE account_id = $1 AND account_name IS DISTINCT FROM $2 LIMIT 1"
+_WAITS = "SELECT FROM opportunity WHERE lead_external_id = $1 AND lead_id IS NULL LIMIT 1"
 
 
 async def known_lead(session: AsyncSession, lead_id: UUID) -> LeadRow:
@@ -37,7 +39,7 @@ async def keep_lead(
     tx: Transaction, lead_id: UUID, *, external_id: str | None, cycle: int, fields: Mapping[str, Any]
 ) -> LeadRow:
     """What is told of a lead. Unknown is told as absent and changes nothing; a person erased stays erased."""
-    lead = await tx.session.get(LeadRow, lead_id, with_for_update=True)
+    lead = await tx.locked(LeadRow, lead_id)
     if lead is None:
         lead = LeadRow(id=lead_id, cycle=cycle)
         tx.add(lead)
@@ -52,7 +54,7 @@ async def keep_lead(
 
 async def merge_leads(tx: Transaction, lead_id: UUID, merged_lead_id: UUID) -> None:
     """Two leads are one person from now on. Rows keep the lead they were told of, so that it can be undone exactly."""
-    merged = await tx.session.get(LeadRow, merged_lead_id, with_for_update=True)
+    merged = await tx.locked(LeadRow, merged_lead_id)
     if merged is None:
         merged = LeadRow(id=merged_lead_id, cycle=1)
         tx.add(merged)
@@ -60,7 +62,7 @@ async def merge_leads(tx: Transaction, lead_id: UUID, merged_lead_id: UUID) -> N
 
 
 async def unmerge_leads(tx: Transaction, merged_lead_id: UUID) -> None:
-    merged = await tx.session.get(LeadRow, merged_lead_id, with_for_update=True)
+    merged = await tx.locked(LeadRow, merged_lead_id)
     if merged is not None:
         merged.merged_into = None
 
@@ -77,7 +79,7 @@ async def same_person(session: AsyncSession, lead_id: UUID | None) -> list[UUID]
 async def erase_lead(tx: Transaction, lead_id: UUID, *, at: datetime) -> None:
     """Forget what could name the person: the caller's id of them and every free text. Codes and figures stay."""
     session = tx.session
-    if await session.get(LeadRow, lead_id) is None:
+    if await tx.locked(LeadRow, lead_id) is None:
         tx.add(LeadRow(id=lead_id, cycle=1))
         await session.flush()
     person = await same_person(session, lead_id)
@@ -110,6 +112,11 @@ def link(
     announce(tx, OpportunityLinked, row, at)
 
 
+async def waited_for(tx: Transaction, external_id: str) -> bool:
+    """Whether an opportunity waits for this lead: hardly ever, so it is asked before anything is stored for it."""
+    return bool(await tx.fetch(_WAITS, external_id))
+
+
 async def join_waiting(tx: Transaction, now: datetime, external_id: str | None = None) -> int:
     """Join opportunities that waited for their lead; `external_id` narrows it to one lead. How many were joined.
 
@@ -137,11 +144,13 @@ async def join_waiting(tx: Transaction, now: datetime, external_id: str | None =
 
 async def keep_account(tx: Transaction, account_id: UUID, name: str) -> None:
     """The company's name, here and on its opportunities."""
-    account = await tx.session.get(AccountRow, account_id, with_for_update=True)
+    account = await tx.locked(AccountRow, account_id)
     if account is None:
         tx.add(AccountRow(id=account_id, name=name))
     else:
         account.name = name
+    if not await tx.fetch(_NAMED_OTHERWISE, account_id, name):
+        return
     await tx.session.execute(
         update(OpportunityRow)
         .where(

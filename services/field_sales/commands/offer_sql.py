@@ -24,14 +24,14 @@ BY = "inside_sales"
 async def offer_sql(tx: Transaction, event: SqlAccepted, *, journey: str, at: datetime, now: datetime) -> None:
     """A system that knows no opportunity ids has them made from the lead and its cycle, the same each time."""
     opportunity_id = event.opportunity_id or told_id("opportunity", f"{event.lead_id}/{event.cycle}")
-    row = await tx.session.get(OpportunityRow, opportunity_id, with_for_update=True)
+    row = await tx.locked(OpportunityRow, opportunity_id)
     row = row or await _loaded_before(tx, event, at)
     if row is None:
         row = OpportunityRow(
             id=opportunity_id, journey=journey, origin="sql", status=Status.OFFERED, regressions=0, reopenings=0
         )
     await _hand_over(tx, row, event, at)
-    lead = await tx.session.get(LeadRow, event.lead_id)
+    lead = await tx.locked(LeadRow, event.lead_id)
     if lead is not None:
         inherit(row, lead)
     tx.add(row, StepRow(**{**line(row, "offered", at=at, by=BY, now=now), "status": Status.OFFERED, "phase": None}))
@@ -78,13 +78,13 @@ async def _hand_over(tx: Transaction, row: OpportunityRow, event: SqlAccepted, a
 
 async def book_appointment(tx: Transaction, event: AppointmentSet, *, at: datetime, now: datetime) -> None:
     """The meeting inside sales agreed on. It may be told before its opportunity, which then finds it here."""
-    found = await tx.session.get(AppointmentRow, event.appointment_id, with_for_update=True)
+    found = await tx.locked(AppointmentRow, event.appointment_id)
     if found is None:
         found = AppointmentRow(id=event.appointment_id, status=AppointmentStatus.SET, set_at=at, reschedules=0)
         tx.add(found)
     found.opportunity_id, found.rep, found.place = event.opportunity_id, event.rep, event.place
     found.start_at, found.minutes, found.stepped_at = event.start_at, event.minutes, at
-    row = await tx.session.get(OpportunityRow, event.opportunity_id, with_for_update=True)
+    row = await tx.locked(OpportunityRow, event.opportunity_id)
     if row is not None:
         touch(row, now)
         if row.owner is None and event.rep is not None:

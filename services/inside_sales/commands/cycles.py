@@ -13,7 +13,7 @@ Cycle = ProspectRow | ProspectCycleRow
 
 async def locked(tx: Transaction, lead_id: UUID) -> ProspectRow | None:
     """The prospect of a lead, of the lead it was merged into, or none."""
-    row = await tx.session.get(ProspectRow, lead_id, with_for_update=True, populate_existing=True)
+    row = await tx.locked(ProspectRow, lead_id)
     if row is not None and row.status is Status.MERGED and row.merged_into is not None:
         return await locked(tx, row.merged_into)
     return row

@@ -58,7 +58,7 @@ async def follow(tx: Transaction, fact: Fact, now: datetime) -> None:
 
 async def link(tx: Transaction, opportunity_id: UUID, lead_id: UUID, cycle: int) -> None:
     """The lead behind an opportunity became known."""
-    opportunity = await tx.session.get(OpportunityRow, opportunity_id, with_for_update=True)
+    opportunity = await tx.locked(OpportunityRow, opportunity_id)
     if opportunity is None:
         return
     opportunity.lead_id, opportunity.cycle = lead_id, cycle
@@ -70,7 +70,7 @@ async def link(tx: Transaction, opportunity_id: UUID, lead_id: UUID, cycle: int)
 async def _keep(tx: Transaction, fact: Fact) -> OpportunityRow:
     """The copy as it is after `fact`. A return that names no opportunity leaves none behind."""
     key = fact.opportunity_id
-    row = await tx.session.get(OpportunityRow, key, with_for_update=True) if key else None
+    row = await tx.locked(OpportunityRow, key) if key else None
     if row is None:
         row = OpportunityRow(id=key)
         if key:

@@ -19,10 +19,9 @@ async def merge_leads(tx: Transaction, survivor_id: UUID, merged_id: UUID) -> No
     """One person, one piece of work: it goes on under the survivor's id, with all that was done for either."""
     known = update(LeadRow).where(or_(LeadRow.id == merged_id, LeadRow.merged_into == merged_id))
     await tx.session.execute(known.values(merged_into=survivor_id))
-    for key in sorted((survivor_id, merged_id)):
-        await tx.session.get(ProspectRow, key, with_for_update=True)
+    await tx.hold(ProspectRow, (survivor_id, merged_id))
     survivor = await locked(tx, survivor_id)
-    merged = await tx.session.get(ProspectRow, merged_id)
+    merged = await tx.locked(ProspectRow, merged_id)
     if merged is None or merged.status in (Status.MERGED, Status.ERASED) or merged is survivor:
         return
     if survivor is None:
@@ -45,10 +44,10 @@ async def merge_leads(tx: Transaction, survivor_id: UUID, merged_id: UUID) -> No
 async def unmerge_leads(tx: Transaction, merged_id: UUID) -> None:
     """Each goes on with its own; what was done since the merge belongs to the one whose work it was."""
     await tx.session.execute(update(LeadRow).where(LeadRow.id == merged_id).values(merged_into=None))
-    merged = await tx.session.get(ProspectRow, merged_id, with_for_update=True, populate_existing=True)
+    merged = await tx.locked(ProspectRow, merged_id)
     if merged is None or merged.status is not Status.MERGED or merged.merged_status is None:
         return
-    survivor = await tx.session.get(ProspectRow, merged.merged_into, with_for_update=True, populate_existing=True)
+    survivor = await tx.locked(ProspectRow, merged.merged_into)
     merged.status, merged.merged_status, merged.merged_into = merged.merged_status, None, None
     if survivor is None or survivor.taken_from != merged.id:
         return
@@ -57,10 +56,10 @@ async def unmerge_leads(tx: Transaction, merged_id: UUID) -> None:
     own = select(ProspectCycleRow).where(ProspectCycleRow.lead_id == survivor.id).order_by(ProspectCycleRow.id.desc())
     earlier = (await tx.session.scalars(own.limit(1))).one_or_none()
     if earlier is None:
-        await tx.session.delete(survivor)  # it only stood in for the other
+        await tx.delete(survivor)  # it only stood in for the other
     else:
         survivor.take(earlier)
-        await tx.session.delete(earlier)
+        await tx.delete(earlier)
 
 
 async def family(tx: Transaction, lead_id: UUID) -> Sequence[UUID]:

@@ -20,7 +20,7 @@ async def keep_lead(
     tx: Transaction, lead_id: UUID, cycle: int, *, journey: str, dimensions: Mapping[str, Any], now: datetime
 ) -> None:
     """What is told replaces what was known; a cycle never goes back, and a person forgotten stays so."""
-    lead = await tx.session.get(LeadRow, lead_id, with_for_update=True)
+    lead = await tx.locked(LeadRow, lead_id)
     if lead is None:
         lead = LeadRow(id=lead_id, cycle=cycle, journey=journey, dimensions={}, erased=False)
         tx.add(lead)
@@ -51,7 +51,7 @@ async def join_waiting(tx: Transaction, now: datetime) -> int:
 
 
 async def _join(tx: Transaction, lead: LeadRow, external_id: str, now: datetime) -> None:
-    waiting = await tx.session.get(WaitingHistoryRow, external_id, with_for_update=True)
+    waiting = await tx.locked(WaitingHistoryRow, external_id)
     if waiting is None:
         return
     await tx.session.flush()
@@ -60,7 +60,7 @@ async def _join(tx: Transaction, lead: LeadRow, external_id: str, now: datetime)
     told = HISTORY.validate_python(waiting.told)
     reps = await rep_ids(tx, [told.owner] if told.owner else [])
     tell_history(tx, row, told, opportunity_id=sqls.get((row.id, row.cycle)), reps=reps, by=waiting.by, now=now)
-    await tx.session.delete(waiting)
+    await tx.delete(waiting)
 
 
 async def prospects_of(tx: Transaction, leads: Sequence[LeadRow]) -> dict[UUID, ProspectRow]:

@@ -15,18 +15,13 @@ async def all_or_each(
     tx: Transaction, items: Sequence[T], act: Callable[[Sequence[T]], Awaitable[list[R]]]
 ) -> list[R | Problem]:
     """One result for each item, in order. An engine away, and a bug, are raised."""
-    kept, acts = len(tx.outbox), tx.mark()
     try:
-        async with tx.session.begin_nested():
-            done = await act(items)
-            await tx.session.flush()
-            return list(done)
+        async with tx.savepoint():
+            return list(await act(items))
     except Exception as error:
         problem = as_problem(error)
         if problem is None or transient(error):
             raise
-        tx.outbox.discard(kept)
-        tx.forget(acts)
     if len(items) == 1:
         return [problem]
     return [result for item in items for result in await all_or_each(tx, [item], act)]
