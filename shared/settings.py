@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     kafka: str = Field("127.0.0.1:9092", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
     jwks_file: Path | None = Field(None, validation_alias="AUTH_JWKS_FILE")
     replication_factor: int = 1
-    pool_size: int = 8
+    pool_size: int = 12
 
     _currency = field_validator("currency")(known_currency)
 

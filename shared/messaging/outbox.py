@@ -1,10 +1,9 @@
 """The outbox: events are rows of the act's own transaction until the relay has seen them into Kafka."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -109,10 +108,8 @@ Fetch = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Letter:
-    event_id: UUID
-    type: str
-    payload: bytes
-    key: str
+    event: Event
+    meta: Meta
     traceparent: str | None
 
 
@@ -127,19 +124,18 @@ class Outbox:
         self.written = 0
 
     def add(self, event: Event, *, key: str, at: datetime, cause: Meta | None = None) -> None:
-        event_id = new_id()
         meta = Meta(
-            id=str(event_id),
+            id=str(new_id()),
             source=self._source,
             type=event.type,
             time=at,
-            recorded=clock.utc_now(),
+            recorded=at,  # until it is written down
             key=key,
             sequence=0,
             correlation=(cause.correlation or cause.id) if cause else None,
             causation=cause.id if cause else None,
         )
-        self._letters.append(_Letter(event_id, event.type, encode(event, meta), key, tracing.current.get()))
+        self._letters.append(_Letter(event, meta, tracing.current.get()))
 
     def add_dead_letter(self, topic: str, payload: bytes) -> None:
         """What cannot be decoded has no stream and no order; it only must not vanish."""
@@ -157,12 +153,13 @@ class Outbox:
         self._letters, self._dead = [], []
         self.written += len(letters) + len(dead)
         if letters:
+            now = clock.utc_now()
             await fetch(
                 _FLUSH,
-                [letter.key for letter in letters],
-                [letter.event_id for letter in letters],
-                [letter.type for letter in letters],
-                [letter.payload for letter in letters],
+                [letter.meta.key for letter in letters],
+                [letter.meta.id for letter in letters],
+                [letter.meta.type for letter in letters],
+                [encode(letter.event, replace(letter.meta, recorded=now)) for letter in letters],
                 [letter.traceparent for letter in letters],
                 self._topic,
             )

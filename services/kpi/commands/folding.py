@@ -12,7 +12,6 @@ from datetime import datetime, tzinfo
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi import models
@@ -25,13 +24,14 @@ from services.kpi.projections.facts import Fact
 from services.kpi.projections.identity import ACCOUNT, fold_aliases, journeys
 from services.kpi.projections.journeys import Journey, fold_journey
 from services.kpi.projections.rows import Alias
+from shared.database import fetch
 
 T = TypeVar("T")
 FOLDS_AT_ONCE = 200
 DAYS = {told.VISITS_RECORDED: models.visit_day, told.SPEND_RECORDED: models.spend_day}
 # Tables that grow fast are planned for by old statistics; the right plan for a few hundred keys is always the index.
 BY_INDEX = """
-SELECT set_config(name, :value, true)
+SELECT set_config(name, $1, true)
 FROM unnest(ARRAY['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan']) AS name
 """
 
@@ -95,7 +95,7 @@ class Folding:
         self._source, self._target, self._known_at = source, target, known_at
 
     async def fold(self, touched: Touched) -> None:
-        await self._session.execute(text(BY_INDEX), {"value": "off"})
+        await fetch(self._session, BY_INDEX, "off")
         accounts = set(touched.accounts)
         if touched.merges:
             accounts |= await self._aliases()
@@ -105,15 +105,15 @@ class Folding:
             await self._accounts(accounts)
         for kind, keys in touched.days.items():
             await self._days(kind, keys)
-        await self._session.execute(text(BY_INDEX), {"value": "on"})
+        await fetch(self._session, BY_INDEX, "on")
 
     def _known(self, facts: Iterable[Fact]) -> list[Fact]:
         return [fact for fact in facts if self._known_at is None or fact.recorded_at <= self._known_at]
 
     async def _aliases(self) -> set[UUID]:
         """Who is the same, anew; returns the accounts whose company changed by it."""
-        query = text(f"DELETE FROM {self._target}.alias RETURNING kind, id, canonical_id")
-        before = {Alias(*row) for row in await self._session.execute(query)}
+        query = f"DELETE FROM {self._target}.alias RETURNING kind, id, canonical_id"
+        before = {Alias(*row) for row in await fetch(self._session, query)}
         merges = self._known(await facts_of(self._session, told.MERGE_TYPES, self._source))
         after = set(fold_aliases(merges))
         await insert(self._session, models.alias, map(cache_row, after), self._target)
@@ -157,14 +157,14 @@ class Folding:
         keys = {"leads": sorted(leads), "opportunities": sorted(opportunities)}
         query = f"""
             DELETE FROM {self._target}.passage WHERE milestone NOT IN ('customer', 'onboarded')
-            AND (lead_id = ANY(CAST(:leads AS uuid[])) OR opportunity_id = ANY(CAST(:opportunities AS uuid[])))
+            AND (lead_id = ANY($1::uuid[]) OR opportunity_id = ANY($2::uuid[]))
             RETURNING milestone, coalesce(account_id, lead_id, opportunity_id)
         """
-        gone = await self._session.execute(text(query), keys)
+        gone = await fetch(self._session, query, keys["leads"], keys["opportunities"])
         for table, column in (("opportunity_state", "opportunity"), ("place", "lead")):
             ids = "opportunities" if column == "opportunity" else "leads"
-            query = f"DELETE FROM {self._target}.{table} WHERE {column}_id = ANY(CAST(:keys AS uuid[]))"
-            await self._session.execute(text(query), {"keys": keys[ids]})
+            query = f"DELETE FROM {self._target}.{table} WHERE {column}_id = ANY($1::uuid[])"
+            await fetch(self._session, query, keys[ids])
         return {customer for milestone, customer in gone if milestone == "won"}
 
     async def _store_journeys(self, found: list[Journey]) -> None:
@@ -195,14 +195,14 @@ class Folding:
         """Each company by its canonical id, with everyone who is the same."""
         query = f"""
             WITH roots AS (
-                SELECT DISTINCT coalesce(a.canonical_id, k.id) AS root FROM unnest(CAST(:ids AS uuid[])) AS k(id)
+                SELECT DISTINCT coalesce(a.canonical_id, k.id) AS root FROM unnest($1::uuid[]) AS k(id)
                 LEFT JOIN {self._target}.alias a ON a.kind = 'account' AND a.id = k.id
             )
             SELECT r.root, a.id FROM roots r
             LEFT JOIN {self._target}.alias a ON a.kind = 'account' AND a.canonical_id = r.root
         """
         groups: dict[UUID, set[UUID]] = {}
-        for root, member in await self._session.execute(text(query), {"ids": sorted(accounts)}):
+        for root, member in await fetch(self._session, query, sorted(accounts)):
             groups.setdefault(root, {root}).update(filter(None, [member]))
         return groups
 
@@ -212,8 +212,8 @@ class Folding:
             ("customer_span", "account_id"),
             ("passage", "milestone IN ('customer', 'onboarded') AND coalesce(account_id, lead_id, opportunity_id)"),
         ):
-            query = f"DELETE FROM {self._target}.{table} WHERE {where} = ANY(CAST(:members AS uuid[]))"
-            await self._session.execute(text(query), {"members": members})
+            query = f"DELETE FROM {self._target}.{table} WHERE {where} = ANY($1::uuid[])"
+            await fetch(self._session, query, members)
 
     async def _store_accounts(self, found: list[Account]) -> None:
         for table, rows in (
@@ -227,8 +227,8 @@ class Folding:
     async def _days(self, kind: str, keys: set[str]) -> None:
         table = DAYS[kind]
         facts = self._known(await facts_by(self._session, "reference", keys, {kind}, self._source))
-        query = f"DELETE FROM {self._target}.{table.name} WHERE key = ANY(CAST(:keys AS text[]))"
-        await self._session.execute(text(query), {"keys": sorted(keys)})
+        query = f"DELETE FROM {self._target}.{table.name} WHERE key = ANY($1::text[])"
+        await fetch(self._session, query, sorted(keys))
         await insert(self._session, table, map(cache_row, fold_days(facts)), self._target)
 
 

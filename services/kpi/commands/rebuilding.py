@@ -200,7 +200,7 @@ async def _change_over(runtime: Runtime, replay: Replay, report: Report, *, veri
     async with runtime.database.transaction() as tx:
         for setting in PATIENT.split(";"):
             await tx.session.execute(text(setting))
-        await tx.session.execute(text(TURN), {"key": FOLDER})
+        await tx.fetch(TURN, FOLDER)
         ends = await replay.ends()
         standing = {place: min(to, ends[place]) for place, to in (await _standing(tx.session)).items() if place in ends}
         async for letters in replay.read(standing):

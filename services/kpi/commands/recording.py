@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi import models
@@ -14,17 +13,18 @@ from services.kpi.commands.storing import beat, fact_row, insert
 from services.kpi.models import LIVE
 from services.kpi.projections import facts as told
 from services.kpi.projections.facts import Fact
+from shared.database import fetch
 
 # One at a time folds: facts of one journey may come over several topics and partitions, and each must see the others.
 # Taken before any table is written, so that whoever holds it never waits for a table of another who waits for it.
 FOLDER = 0x7E_0DE1_F01D
-TURN = "SELECT pg_advisory_xact_lock(:key)"
+TURN = "SELECT pg_advisory_xact_lock($1)"
 
 _SEEN = """
 INSERT INTO {schema}.stream_state AS s (source, stream, seen, highest, gap_since)
 SELECT source, stream, seen, highest, CASE WHEN highest > seen THEN clock_timestamp() END
-FROM unnest(CAST(:sources AS text[]), CAST(:streams AS text[]), CAST(:seen AS bigint[]), CAST(:highest AS bigint[]))
-     AS n(source, stream, seen, highest) ORDER BY source, stream
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS n(source, stream, seen, highest)
+ORDER BY source, stream
 ON CONFLICT (source, stream) DO UPDATE SET seen = s.seen + excluded.seen,
     highest = greatest(s.highest, excluded.highest),
     gap_since = CASE WHEN greatest(s.highest, excluded.highest) > s.seen + excluded.seen
@@ -35,14 +35,14 @@ _FORGET = """
 UPDATE {schema}.fact f SET data = f.data - 'external_id',
     reference = CASE WHEN f.reference = f.data ->> 'external_id' THEN NULL ELSE f.reference END
 FROM {schema}.fact e
-WHERE e.type = :erased AND e.lead_id = ANY(CAST(:leads AS uuid[])) AND f.lead_id = e.lead_id
+WHERE e.type = $1 AND e.lead_id = ANY($2::uuid[]) AND f.lead_id = e.lead_id
   AND jsonb_exists(f.data, 'external_id')
 """
 
 
 async def record(session: AsyncSession, facts: Sequence[Fact], *, zone: tzinfo, now: datetime) -> set[UUID]:
     """Store the facts that are new, fold what they touch; returns the ids of the new ones."""
-    await session.execute(text(TURN), {"key": FOLDER})
+    await fetch(session, TURN, FOLDER)
     fresh = await store(session, facts)
     if fresh:
         await Folding(session, zone).fold(Touched.by(fact for fact in facts if fact.id in fresh))
@@ -55,7 +55,7 @@ async def store(session: AsyncSession, facts: Sequence[Fact], schema: str = LIVE
     distinct = {fact.id: fact for fact in facts}
     rows = map(fact_row, distinct.values())
     then = "ON CONFLICT (event_id) DO NOTHING RETURNING event_id"
-    fresh = set((await insert(session, models.fact, rows, schema, then)).scalars()) if distinct else set()
+    fresh = {row[0] for row in await insert(session, models.fact, rows, schema, then)} if distinct else set()
     if not fresh:
         return fresh
     new = [distinct[event_id] for event_id in fresh]
@@ -65,15 +65,14 @@ async def store(session: AsyncSession, facts: Sequence[Fact], schema: str = LIVE
         key = fact.source, fact.stream
         highest[key] = max(fact.sequence, highest.get(key, 0))
     streams = sorted(seen)
-    await session.execute(
-        text(_SEEN.format(schema=schema)),
-        {
-            "sources": [source for source, _ in streams],
-            "streams": [stream for _, stream in streams],
-            "seen": [seen[key] for key in streams],
-            "highest": [highest[key] for key in streams],
-        },
+    await fetch(
+        session,
+        _SEEN.format(schema=schema),
+        [source for source, _ in streams],
+        [stream for _, stream in streams],
+        [seen[key] for key in streams],
+        [highest[key] for key in streams],
     )
     leads = sorted({fact.lead_id for fact in new if fact.lead_id})
-    await session.execute(text(_FORGET.format(schema=schema)), {"erased": told.LEAD_ERASED, "leads": leads})
+    await fetch(session, _FORGET.format(schema=schema), told.LEAD_ERASED, leads)
     return fresh

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Table, text
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi import models
@@ -24,6 +24,7 @@ from services.kpi.projections.rows import (
     Place,
 )
 from shared.contracts.base import DIMENSIONS
+from shared.database import fetch
 
 COLUMNS = (
     *("event_id", "type", "occurred_at", "recorded_at", "sequence", "publisher", "lead_id", "cycle", "account_id"),
@@ -45,8 +46,8 @@ async def insert(
 ) -> Any:
     """One statement for all rows; a name a row does not have is NULL. `then` is what follows the insert."""
     target = f"{schema}.{table.name}"
-    query = f"INSERT INTO {target} SELECT * FROM json_populate_recordset(NULL::{target}, CAST(:rows AS json)) {then}"
-    return await session.execute(text(query), {"rows": orjson.dumps(list(rows), default=str).decode()})
+    query = f"INSERT INTO {target} SELECT * FROM json_populate_recordset(NULL::{target}, CAST($1::text AS json)) {then}"
+    return await fetch(session, query, orjson.dumps(list(rows), default=str).decode())
 
 
 def cache_row(row: Any) -> dict[str, Any]:
@@ -114,17 +115,16 @@ async def facts_by(
     # OFFSET 0: the type is looked at after the key; in a table not analysed yet its index would seem the better way.
     query = f"""
         SELECT {", ".join(COLUMNS)} FROM (
-            SELECT f.* FROM unnest(CAST(:keys AS {kind}[])) AS k(key)
+            SELECT f.* FROM unnest($1::{kind}[]) AS k(key)
             JOIN {schema}.fact f ON f.{column} = k.key OFFSET 0
-        ) AS f WHERE type = ANY(:types)
+        ) AS f WHERE type = ANY($2)
     """
-    rows = await session.execute(text(query), {"keys": sorted(keys), "types": sorted(types)})
-    return [_fact(row) for row in rows]
+    return [_fact(row) for row in await fetch(session, query, sorted(keys), sorted(types))]
 
 
 async def facts_of(session: AsyncSession, types: Set[str], schema: str = LIVE) -> list[Fact]:
-    query = f"SELECT {', '.join(COLUMNS)} FROM {schema}.fact WHERE type = ANY(:types)"
-    return [_fact(row) for row in await session.execute(text(query), {"types": sorted(types)})]
+    query = f"SELECT {', '.join(COLUMNS)} FROM {schema}.fact WHERE type = ANY($1)"
+    return [_fact(row) for row in await fetch(session, query, sorted(types))]
 
 
 async def won_with(session: AsyncSession, customers: Iterable[UUID], schema: str = LIVE) -> list[Passage]:
@@ -133,22 +133,20 @@ async def won_with(session: AsyncSession, customers: Iterable[UUID], schema: str
         SELECT subject, ordinal, at, until, event_id, lead_id, cycle, opportunity_id, account_id, starts_on,
                mrr_amount, mrr_currency, {", ".join(DIMENSIONS)}
         FROM {schema}.passage WHERE milestone = 'won'
-        AND coalesce(account_id, lead_id, opportunity_id) = ANY(CAST(:customers AS uuid[]))
+        AND coalesce(account_id, lead_id, opportunity_id) = ANY($1::uuid[])
     """
-    rows = await session.execute(text(query), {"customers": sorted(customers)})
-    return [_won(row) for row in rows]
+    return [_won(row) for row in await fetch(session, query, sorted(customers))]
 
 
 def _won(row: Any) -> Passage:
-    values = row._mapping
     return Passage(
         milestone="won",
-        **{name: values[name] for name in ("subject", "ordinal", "at", "until", "event_id", "lead_id", "cycle")},
-        opportunity_id=row.opportunity_id,
-        account_id=row.account_id,
-        starts_on=row.starts_on,
-        mrr=None if row.mrr_amount is None else Amount(row.mrr_amount, row.mrr_currency),
-        dimensions={name: values[name] for name in DIMENSIONS if values[name]},
+        **{name: row[name] for name in ("subject", "ordinal", "at", "until", "event_id", "lead_id", "cycle")},
+        opportunity_id=row["opportunity_id"],
+        account_id=row["account_id"],
+        starts_on=row["starts_on"],
+        mrr=None if row["mrr_amount"] is None else Amount(row["mrr_amount"], row["mrr_currency"]),
+        dimensions={name: row[name] for name in DIMENSIONS if row[name]},
     )
 
 
@@ -156,7 +154,7 @@ async def beat(session: AsyncSession, now: datetime) -> None:
     """Tell everyone who watches that something changed."""
     table = models.pulse.name
     query = f"""
-        INSERT INTO {table} AS p (id, version, moved_at) VALUES (1, 1, :now)
+        INSERT INTO {table} AS p (id, version, moved_at) VALUES (1, 1, $1)
         ON CONFLICT (id) DO UPDATE SET version = p.version + 1, moved_at = excluded.moved_at
     """
-    await session.execute(text(query), {"now": now})
+    await fetch(session, query, now)
