@@ -6,7 +6,7 @@ from services.marketing.api import IMPORTS, ROUTERS
 from services.marketing.commands.recycle import BATCH, open_due
 from services.marketing.commands.scores import BATCH as SCORED
 from services.marketing.commands.scores import let_interest_pass
-from services.marketing.consumers import HANDLERS
+from services.marketing.consumers import HANDLERS, prepare
 from services.marketing.models import Base
 from services.marketing.pages import router as pages
 from shared.contracts.marketing import FeedbackGiven, FeedbackUpdated
@@ -23,6 +23,7 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=(*ROUTERS, FEEDBACK.router(), pages),
     handlers={**HANDLERS, **FEEDBACK.handlers()},
+    prepare=prepare,
     listens=("inside_sales", "field_sales", "customer_success"),
     tasks=(IMPORTS.work,),
     periodic=(

@@ -1,11 +1,13 @@
 """What marketing hears from the departments after it: their words in, its own commands out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from services.marketing.commands.follow import About, Holds, hear, hear_of_customer, hold_contract, link
 from services.marketing.domain.company_work import WorkKind
 from services.marketing.domain.lifecycle import Fact, Milestone
-from shared.contracts.base import Dimensions
+from services.marketing.models import LeadRow
+from shared.contracts.base import Dimensions, Event
 from shared.contracts.customer_success import ContractStarted, CustomerChurned, CustomerDormant
 from shared.contracts.envelope import Meta
 from shared.contracts.field_sales import (
@@ -20,6 +22,12 @@ from shared.contracts.field_sales import (
 from shared.contracts.inside_sales import FirstContactMade, LeadDropped, MqlAccepted, MqlRejected, SqlAccepted
 from shared.database import Transaction
 from shared.messaging.inbox import Handler, Handlers
+
+
+async def prepare(tx: Transaction, events: Sequence[Event]) -> None:
+    """Hold the leads a batch tells of."""
+    told = [event.lead_id for event in events if isinstance(event, Dimensions)]
+    await tx.hold(LeadRow, (lead for lead in told if lead))
 
 
 def about(event: Dimensions) -> About:

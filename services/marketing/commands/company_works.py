@@ -5,23 +5,27 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from services.marketing.domain.company_work import Work, WorkKind
-from services.marketing.models import AccountRow, CompanyWorkRow
+from services.marketing.models import CompanyWorkRow
 from shared.database import Transaction
+
+_NOTE = """
+INSERT INTO company_work AS old (kind, ref, account_id, lead_id, owner, since, until)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (kind, ref) DO UPDATE SET
+    account_id = coalesce(excluded.account_id, old.account_id), lead_id = coalesce(excluded.lead_id, old.lead_id),
+    owner = coalesce(excluded.owner, old.owner), since = greatest(excluded.since, old.since),
+    until = greatest(excluded.until, old.until)
+"""
 
 
 async def standing_account(tx: Transaction, account_id: UUID | None) -> UUID | None:
     """The account a told one was merged into."""
     if account_id is None:
         return None
-    return (
-        await tx.session.scalar(
-            select(func.coalesce(AccountRow.merged_into_id, AccountRow.id)).where(AccountRow.id == account_id)
-        )
-        or account_id
-    )
+    merged = await tx.fetch("SELECT merged_into_id FROM account WHERE id = $1", account_id)
+    return merged[0][0] or account_id if merged else account_id
 
 
 async def note_work(
@@ -36,22 +40,7 @@ async def note_work(
     until: datetime | None = None,
 ) -> None:
     """Join one more thing told into the copy; the latest of each side holds, in whatever order they come."""
-    given = insert(CompanyWorkRow).values(
-        kind=kind, ref=str(ref), account_id=account, lead_id=lead, owner=owner, since=since, until=until
-    )
-    new, old = given.excluded, CompanyWorkRow
-    await tx.session.execute(
-        given.on_conflict_do_update(
-            index_elements=[old.kind, old.ref],
-            set_={
-                "account_id": func.coalesce(new.account_id, old.account_id),
-                "lead_id": func.coalesce(new.lead_id, old.lead_id),
-                "owner": func.coalesce(new.owner, old.owner),
-                "since": func.greatest(new.since, old.since),
-                "until": func.greatest(new.until, old.until),
-            },
-        )
-    )
+    await tx.fetch(_NOTE, kind, str(ref), account, lead, owner, since, until)
 
 
 async def end_contracts(tx: Transaction, account: UUID, at: datetime) -> None:

@@ -53,7 +53,7 @@ async def hear(tx: Transaction, about: About, fact: Fact, works: Sequence[Holds]
 
 
 async def _locked(tx: Transaction, lead: UUID | None) -> LeadRow | None:
-    return await tx.session.get(LeadRow, lead, with_for_update=True, populate_existing=True) if lead else None
+    return await tx.locked(LeadRow, lead) if lead else None
 
 
 async def _settle(tx: Transaction, row: LeadRow, cycle: int, at: datetime) -> None:

@@ -72,6 +72,7 @@ async def merge_leads(tx: Transaction, lead_id: UUID, merged_id: UUID, *, by: st
     tx.add(merge)
     for journey in (row.id, other.id):
         tx.announce(LeadMerged(lead_id=row.id, merged_lead_id=other.id), journey=journey, at=at)
+    await tx.session.flush()  # touches are counted as the leads are stored
     await score_leads(tx, [row], (await rules_in_force(tx.session, at)).scoring, at={row.id: at})
     return row
 
@@ -95,6 +96,7 @@ async def unmerge_leads(tx: Transaction, lead_id: UUID, merged_id: UUID | None, 
     for journey in (row.id, other.id):
         tx.announce(LeadUnmerged(lead_id=row.id, merged_lead_id=other.id), journey=journey, at=at)
     scoring = (await rules_in_force(tx.session, at)).scoring
+    await tx.session.flush()
     await score_leads(tx, [row, other], scoring, at={row.id: at, other.id: at})
     return row
 

@@ -75,10 +75,8 @@ async def make_mql(
     live: bool = True,
 ) -> None:
     """The same beside what other departments told already. The caller has asked whether it may be."""
-    await tx.session.flush()
     mine = await tx.session.get_one(LeadCycleRow, (row.id, row.cycle))
     mark_mql(tx, row, mine, rules, at=at, declared_by=declared_by, override_reason=override_reason, live=live)
-    await tx.session.flush()
     await settle(tx, row, row.cycle, rules)
     if live:
         count_entry(tx)
@@ -87,7 +85,8 @@ async def make_mql(
 async def elsewhere(tx: Transaction, rows: Sequence[LeadRow], rules: Rules) -> dict[UUID, str]:
     """Which of these persons or companies are in somebody's hands already, and whose."""
     busy = {lead: f"{PERSON}/{ref}" for lead, ref in (await cycles_in_work(tx, rows)).items()}
-    persons, works = await family(tx, [row.id for row in rows]), await works_of(tx, [row.account_id for row in rows])
+    works = await works_of(tx, [row.account_id for row in rows])
+    persons = await family(tx, [row.id for row in rows]) if any(works.values()) else {}
     for row in rows:
         if row.account_id and row.id not in busy:
             found = joined(others(works[row.account_id], row, persons), rules.company)

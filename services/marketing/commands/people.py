@@ -9,11 +9,12 @@ from sqlalchemy import Select, and_, or_, select
 from services.marketing.commands.locks import lock_spellings
 from services.marketing.domain.folding import email_key, name_key, phone_key
 from services.marketing.domain.identity import PERSON_RULES, Directory, PersonKeys
-from services.marketing.models import AliasRow, LeadRow
+from services.marketing.models import LeadRow
 from shared.database import Transaction
 from shared.errors import Refused
 
 ALIAS = "lead"
+_ALIASES = "SELECT target_id, external_id FROM alias WHERE kind = $1 AND external_id = ANY($2)"
 People = Directory[LeadRow]
 
 
@@ -53,8 +54,7 @@ async def load_people(tx: Transaction, told: Iterable[PersonKeys]) -> People:
     external = {key.external_id for key in keys if key.external_id}
     aliases: dict[UUID, str] = {}
     if external:
-        query = select(AliasRow).where(AliasRow.kind == ALIAS, AliasRow.external_id.in_(external))
-        aliases = {alias.target_id: alias.external_id for alias in await tx.session.scalars(query)}
+        aliases = {row["target_id"]: row["external_id"] for row in await tx.fetch(_ALIASES, ALIAS, list(external))}
     rows = await _locked(tx, _candidates(keys, external, aliases))
     standing = {row.id: row for row in rows}
     if further := {row.merged_into_id for row in rows if row.merged_into_id} - standing.keys():
@@ -91,8 +91,8 @@ def _candidates(keys: list[PersonKeys], external: set[str], aliases: Iterable[UU
 async def lock_lead(tx: Transaction, lead_id: UUID) -> LeadRow:
     """The lead that stands for this person now, locked. Raises NotFound, Stale."""
     while True:
-        stands_for = await tx.session.scalar(select(LeadRow.merged_into_id).where(LeadRow.id == lead_id))
-        row = await tx.lock(LeadRow, stands_for or lead_id)
+        stands_for = await tx.fetch("SELECT merged_into_id FROM lead WHERE id = $1", lead_id)
+        row = await tx.lock(LeadRow, stands_for[0][0] or lead_id if stands_for else lead_id)
         if row.merged_into_id is None:
             return row
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 
 from services.marketing.commands.rules import rules_in_force
 from services.marketing.domain import scoring
@@ -27,6 +27,11 @@ WITH lively AS (
 UPDATE lead SET engagement = left_over, score = fit + round(left_over), scored_at = :now
 FROM lively WHERE lead.id = lively.id
 """)
+
+_TOUCHES = """
+SELECT coalesce(l.merged_into_id, l.id) AS person, t.kind, t.created_at FROM touch t JOIN lead l ON l.id = t.lead_id
+WHERE (l.id = ANY($1) OR l.merged_into_id = ANY($1)) AND t.created_at > $2
+"""
 
 
 def facts_of(row: LeadRow, account: AccountRow | None) -> Facts:
@@ -66,6 +71,7 @@ async def score_leads(
     """Set the score of each as of `at`, or of its newest touch where that is later; returns what it was judged by.
 
     What the caller knows need not be read: who has no touch stored, touches that are not stored yet, the companies.
+    Touches are read as they are stored.
     """
     if accounts is None:
         accounts = await accounts_of(tx, rows)
@@ -88,15 +94,9 @@ async def score_leads(
 async def _touches(
     tx: Transaction, lead_ids: Sequence[UUID], rules: ScoringRules, now: datetime
 ) -> defaultdict[UUID, list[Touch]]:
-    person = func.coalesce(LeadRow.merged_into_id, LeadRow.id).label("person")
-    query = (
-        select(person, TouchRow.kind, TouchRow.created_at)
-        .join(LeadRow, LeadRow.id == TouchRow.lead_id)
-        .where(LeadRow.id.in_(lead_ids) | LeadRow.merged_into_id.in_(lead_ids))
-        .where(TouchRow.created_at > now - NEGLIGIBLE_AFTER * rules.half_life)
-    )
+    since = now - NEGLIGIBLE_AFTER * rules.half_life
     found: defaultdict[UUID, list[Touch]] = defaultdict(list)
-    for lead_id, kind, at in await tx.session.execute(query):
+    for lead_id, kind, at in await tx.fetch(_TOUCHES, lead_ids, since):
         found[lead_id].append(Touch(kind, at))
     return found
 

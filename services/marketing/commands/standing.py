@@ -3,14 +3,23 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import select
+import asyncpg
 
-from services.marketing.commands.people import family
 from services.marketing.domain.lifecycle import IN_WORK, Fact, Milestone, Standing, stand
 from services.marketing.domain.rules import Rules
 from services.marketing.models import LeadCycleRow, LeadRow, MilestoneRow
 from shared.database import Transaction
 from shared.ids import new_id
+
+_TOLD = """
+SELECT kind, at, owner, opportunity_id, reason, recyclable, revisit_on FROM milestone WHERE lead_id = $1 AND cycle = $2
+"""
+_CYCLES = "SELECT stage, owner FROM lead_cycle WHERE lead_id = $1 ORDER BY cycle DESC"
+_IN_WORK = """
+SELECT CASE WHEN l.merged_into_id = ANY($1) THEN l.merged_into_id ELSE l.id END AS person, c.lead_id, c.cycle
+FROM lead l JOIN lead_cycle c ON c.lead_id = l.id
+WHERE (l.id = ANY($1) OR l.merged_into_id = ANY($1)) AND c.stage = ANY($2)
+"""
 
 
 def note(tx: Transaction, fact: Fact, *, lead: UUID | None, cycle: int | None) -> None:
@@ -31,8 +40,8 @@ def note(tx: Transaction, fact: Fact, *, lead: UUID | None, cycle: int | None) -
 
 
 async def _told(tx: Transaction, row: LeadRow, cycle: int) -> list[Fact]:
-    told = MilestoneRow.lead_id == row.id, MilestoneRow.cycle == cycle
-    return [_fact(found) for found in await tx.session.scalars(select(MilestoneRow).where(*told))]
+    await tx.session.flush()  # what was noted just now is part of it
+    return [_fact(found) for found in await tx.fetch(_TOLD, row.id, cycle)]
 
 
 async def standing_of(tx: Transaction, row: LeadRow, cycle: int, rules: Rules) -> Standing:
@@ -57,26 +66,17 @@ async def settle(tx: Transaction, row: LeadRow, cycle: int, rules: Rules) -> Sta
 
 async def show(tx: Transaction, row: LeadRow) -> None:
     """The lead stands where its cycle in work stands; without one, where its newest does."""
-    query = select(LeadCycleRow).where(LeadCycleRow.lead_id == row.id).order_by(LeadCycleRow.cycle)
-    cycles = list(await tx.session.scalars(query))
-    shown = next((cycle for cycle in reversed(cycles) if cycle.stage in IN_WORK), cycles[-1])
-    row.stage, row.downstream_owner = shown.stage, shown.owner
+    await tx.session.flush()
+    cycles = await tx.fetch(_CYCLES, row.id)
+    shown = next((cycle for cycle in cycles if cycle["stage"] in IN_WORK), cycles[0])
+    row.stage, row.downstream_owner = shown["stage"], shown["owner"]
 
 
 async def cycles_in_work(tx: Transaction, rows: Iterable[LeadRow]) -> dict[UUID, str]:
     """The persons some department works with, by the lead that stands for them, and as which `<lead>/<cycle>`."""
-    persons = await family(tx, [row.id for row in rows])
-    query = select(LeadCycleRow).where(LeadCycleRow.lead_id.in_(persons), LeadCycleRow.stage.in_(IN_WORK))
-    return {persons[c.lead_id]: f"{c.lead_id}/{c.cycle}" for c in await tx.session.scalars(query)}
+    found = await tx.fetch(_IN_WORK, [row.id for row in rows], sorted(IN_WORK))
+    return {cycle["person"]: f"{cycle['lead_id']}/{cycle['cycle']}" for cycle in found}
 
 
-def _fact(row: MilestoneRow) -> Fact:
-    return Fact(
-        kind=Milestone(row.kind),
-        at=row.at,
-        owner=row.owner,
-        opportunity=row.opportunity_id,
-        reason=row.reason,
-        recyclable=row.recyclable,
-        revisit_on=row.revisit_on,
-    )
+def _fact(row: asyncpg.Record) -> Fact:
+    return Fact(Milestone(row["kind"]), *row[1:])
