@@ -90,11 +90,11 @@ def _candidates(keys: list[PersonKeys], external: set[str], aliases: Iterable[UU
 
 async def lock_lead(tx: Transaction, lead_id: UUID) -> LeadRow:
     """The lead that stands for this person now, locked. Raises NotFound, Stale."""
-    while True:
-        stands_for = await tx.fetch("SELECT merged_into_id FROM lead WHERE id = $1", lead_id)
-        row = await tx.lock(LeadRow, stands_for[0][0] or lead_id if stands_for else lead_id)
-        if row.merged_into_id is None:
-            return row
+    row = await tx.locked(LeadRow, lead_id)
+    while row is not None and row.merged_into_id is not None:
+        lead_id = row.merged_into_id
+        row = await tx.locked(LeadRow, lead_id)
+    return await tx.lock(LeadRow, lead_id)
 
 
 def refuse_gone(row: LeadRow) -> None:
