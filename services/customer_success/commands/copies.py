@@ -15,7 +15,6 @@ from services.customer_success.models import (
     ContractRow,
     CustomerRow,
     LeadAliasRow,
-    OpportunityRow,
     PulseRow,
     TicketRow,
 )
@@ -24,6 +23,22 @@ from shared.contracts.field_sales import OpportunityOpened, OpportunityUpdated
 from shared.contracts.marketing import AccountCreated
 from shared.database import Transaction
 from shared.ids import told_id
+
+_ACCOUNT = """
+INSERT INTO account AS a (id, external_id, name, industry, segment) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (id) DO UPDATE SET
+    external_id = coalesce(excluded.external_id, a.external_id), name = coalesce(excluded.name, a.name),
+    industry = coalesce(excluded.industry, a.industry), segment = coalesce(excluded.segment, a.segment)
+"""
+_IS_CUSTOMER = "SELECT FROM customer WHERE id = $1"
+_ALIAS = "INSERT INTO account (id, merged_into) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_OPPORTUNITY = """
+INSERT INTO opportunity AS o (id, account_id, mrr_amount, mrr_currency) VALUES ($1, $2, $3, $4)
+ON CONFLICT (id) DO UPDATE SET
+    account_id = coalesce(excluded.account_id, o.account_id),
+    mrr_amount = coalesce(excluded.mrr_amount, o.mrr_amount),
+    mrr_currency = coalesce(excluded.mrr_currency, o.mrr_currency)
+"""
 
 
 async def copy_account(tx: Transaction, event: AccountCreated) -> None:
@@ -34,20 +49,15 @@ async def copy_account(tx: Transaction, event: AccountCreated) -> None:
         "industry": event.industry,
         "segment": event.segment,
     }
-    known = {name: value for name, value in told.items() if value is not None}
-    upsert = insert(AccountRow).values(id=event.account_id, **told)
-    if known:
-        upsert = upsert.on_conflict_do_update(index_elements=["id"], set_=known)
-    else:
-        upsert = upsert.on_conflict_do_nothing()
-    await tx.session.execute(upsert)
+    await tx.fetch(_ACCOUNT, event.account_id, *told.values())
     if event.external_id:
         await _same_company(tx, event.external_id, event.account_id)
-    customer = (await lock_customers(tx, [event.account_id])).get(event.account_id)
-    if customer is None:
+    if not await tx.fetch(_IS_CUSTOMER, event.account_id):  # hardly any company is one
         return
-    for name, value in known.items():
-        if getattr(customer, name) is None and (name != "external_id" or await is_free(tx, str(value))):
+    customer = (await lock_customers(tx, [event.account_id]))[event.account_id]
+    for name, value in told.items():
+        blank = value is not None and getattr(customer, name) is None
+        if blank and (name != "external_id" or await is_free(tx, str(value))):
             setattr(customer, name, value)
     await join_waiting(tx, [], [customer], clock.utc_now())
 
@@ -56,8 +66,7 @@ async def _same_company(tx: Transaction, external_id: str, account_id: UUID) -> 
     """A file that told of the company before marketing did gave it the id that follows from its external one."""
     told = told_id("account", external_id)
     if told != account_id:
-        alias = insert(AccountRow).values(id=told, merged_into=account_id)
-        await tx.session.execute(alias.on_conflict_do_nothing())
+        await tx.fetch(_ALIAS, told, account_id)
 
 
 async def merge_accounts(tx: Transaction, account_id: UUID, merged_account_id: UUID) -> None:
@@ -100,18 +109,8 @@ async def erase_lead(tx: Transaction, lead_id: UUID) -> None:
 
 async def copy_opportunity(tx: Transaction, event: OpportunityOpened | OpportunityUpdated, at: datetime) -> None:
     """The last amount told. A contract of it that still lacks its MRR takes it."""
-    told = {
-        "account_id": event.account_id,
-        "mrr_amount": event.mrr.amount if event.mrr else None,
-        "mrr_currency": event.mrr.currency if event.mrr else None,
-    }
-    known = {name: value for name, value in told.items() if value is not None}
-    upsert = insert(OpportunityRow).values(id=event.opportunity_id, **known)
-    if known:
-        upsert = upsert.on_conflict_do_update(index_elements=["id"], set_=known)
-    else:
-        upsert = upsert.on_conflict_do_nothing()
-    await tx.session.execute(upsert)
+    amount, currency = (event.mrr.amount, event.mrr.currency) if event.mrr else (None, None)
+    await tx.fetch(_OPPORTUNITY, event.opportunity_id, event.account_id, amount, currency)
     if event.mrr is not None:
         await _fill_mrr(tx, event.opportunity_id, event.mrr.amount, event.mrr.currency, at)
 
