@@ -1,6 +1,7 @@
 """`make bench`: everything running, one measurement after the other, results as JSON lines and a table."""
 
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from deploy.bench import handoff
+from deploy.bench import handoff, imports, resting
 from deploy.local.launch import launched, own_environment
 
 
@@ -18,13 +19,17 @@ def main() -> None:
     environment = own_environment(home)
     console = Console(stderr=True)
     console.print(f"Starting an installation in {home} …")
-    with launched(environment):
-        rows = handoff.measure(environment, console)
-    table = Table("measurement", "p50 ms", "p99 ms", "events", "× direct send (p50)")
+    try:
+        with launched(environment):
+            rows = [*handoff.measure(environment, console), *imports.measure(environment, console)]
+        rows += resting.measure(environment, console)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    table = Table("measurement", "value", "beside", "value", "ratio")
     for row in rows:
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:.1f}"
-        table.add_row(row["what"], f"{row['p50']:.1f}", f"{row['p99']:.1f}", str(row["events"]), ratio)
-        sys.stdout.write(json.dumps(row) + "\n")
+        value, peer = (f"{number:,.1f} {row.unit}" for number in (row.value, row.peer_value))
+        table.add_row(row.what, value, row.peer, peer, f"{row.ratio:.2f}")
+        sys.stdout.write(json.dumps(row.as_dict()) + "\n")
     console.print(table)
 
 

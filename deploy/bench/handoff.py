@@ -17,6 +17,7 @@ from uuid import uuid4
 import httpx
 from rich.console import Console
 
+from deploy.bench.row import Row
 from deploy.local.ports import variable
 from shared.auth import Keys
 from shared.messaging.kafka import Outgoing, Sender, TopicPartition, ensure_topics, make_reader
@@ -28,11 +29,11 @@ DIRECT_RATE = 20
 TOPIC = "bench.direct"
 
 
-def measure(environment: Mapping[str, str], console: Console) -> list[dict[str, Any]]:
+def measure(environment: Mapping[str, str], console: Console) -> list[Row]:
     return asyncio.run(_measure(environment, console))
 
 
-async def _measure(environment: Mapping[str, str], console: Console) -> list[dict[str, Any]]:
+async def _measure(environment: Mapping[str, str], console: Console) -> list[Row]:
     token = Keys.load_or_create(Path(environment["THEMODEL_HOME"]) / "keys").issue("bench", ["admin"])
     headers = {"Authorization": f"Bearer {token}"}
     servers = f"127.0.0.1:{environment[variable('kafka')]}"
@@ -52,11 +53,10 @@ async def _measure(environment: Mapping[str, str], console: Console) -> list[dic
     base = statistics.median(times)
     counts = {bound: after[bound] - before.get(bound, 0) for bound in after}
     p50, p99 = (1000 * quantile(counts, q) for q in (0.5, 0.99))
-    found = {"what": "hand-off marketing → inside sales", "p50": p50, "p99": p99}
-    plain = {"what": "unsafe direct send", "p50": base, "p99": statistics.quantiles(times, n=100)[98]}
+    plain = statistics.quantiles(times, n=100)[98]
     return [
-        {**found, "events": int(max(counts.values())), "ratio": p50 / base},
-        {**plain, "events": len(times), "ratio": None},
+        Row("hand-off, p50", "ms", p50, "unsafe direct send, p50", base),
+        Row("hand-off, p99", "ms", p99, "unsafe direct send, p99", plain),
     ]
 
 
