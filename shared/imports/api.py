@@ -178,7 +178,7 @@ class Imports:
             context = ImportContext(new_id(), clock.utc_now(), zone, currency, user.subject, query.dry_run)
             found = await to_thread.run_sync(survey, upload, resource, context)
             job = _job(resource, upload, found, context)
-            claim = Claim(request, user.subject, job.fingerprint)
+            claim = Claim(request, user, job.fingerprint)
             async with runtime.database.transaction() as tx:
                 if (earlier := await claim.take(tx.session)) is not None:
                     return earlier
