@@ -63,6 +63,25 @@ def test_only_the_door_and_the_inbox_commit() -> None:
     assert [f for f in found if Path(f).name not in allowed] == []
 
 
+def cuts_days_by_default(source: str) -> bool:
+    """Whether it leaves to `shared.clock` in which time zone a day begins, which is then Tokyo's."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return any(
+        re.search(r"\b(day_of|start_of_day)$", ast.unparse(call.func)) and len(call.args) + len(call.keywords) < 2
+        for call in calls
+    )
+
+
+def test_services_cut_days_in_the_company_s_zone() -> None:
+    assert [
+        str(file) for file in sources() if "services" in file.parts and cuts_days_by_default(file.read_text())
+    ] == []
+    assert cuts_days_by_default("today = clock.day_of(now)")
+    assert cuts_days_by_default("at = max(start_of_day(due), now)")
+    assert not cuts_days_by_default("today = clock.day_of(now, zone)")
+    assert not cuts_days_by_default("at = start_of_day(due, zone=zone)")
+
+
 def test_nothing_is_left_for_later() -> None:
     words = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
     assert [str(file) for file in sources() if words.search(file.read_text())] == []
