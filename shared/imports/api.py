@@ -241,7 +241,8 @@ async def _one(session: Reading, import_id: Annotated[UUID, Path()]) -> ImportOu
 
 
 async def _errors(request: Request, import_id: Annotated[UUID, Path()]) -> Response:
-    """The refused rows so far: line, column, value, rule, explanation; one line for each rule broken. Kept 90 days."""
+    """The refused rows so far: line, column, value, rule, explanation; one line for each rule broken. Kept 90 days;
+    once a person is erased in the service, without value and explanation."""
     database = request.app.state.runtime.database
     async with database.reading() as session:
         kept = await store.keeps_refusals(session, import_id, clock.utc_now())
