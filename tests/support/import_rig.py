@@ -40,7 +40,7 @@ async def url(engines: Engines) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def rig(engines: Engines, url: str) -> AsyncIterator[Rig]:
-    settings = Settings(service=SERVICE.name, kafka=engines.kafka)
+    settings = Settings(service=SERVICE.name).model_copy(update={"kafka": engines.kafka})
     database = Database(url, source="/field_sales", topic=settings.topic(), pool_size=4)
     runtime = Runtime(settings, database, keys())
     rig = Rig(SERVICE, runtime, create_app(SERVICE, runtime), engines)
