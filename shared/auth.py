@@ -62,6 +62,10 @@ class User:
         if not needed & self.roles:
             raise Forbidden(f"This needs one of the roles: {', '.join(sorted(needed))}")
 
+    def covers(self, roles: Iterable[str]) -> bool:
+        """Whether the user may all that somebody in `roles` may."""
+        return Role.ADMIN in self.roles or self.roles.issuperset(roles)
+
     def acting_as(self, roles: Iterable[Role]) -> Role:
         """The role an act is credited to: the first of `roles` the user holds, else admin."""
         return next((role for role in roles if role in self.roles), Role.ADMIN)

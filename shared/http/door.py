@@ -58,7 +58,7 @@ async def _write(request: Request, endpoint: Endpoint) -> Response:
 
 
 async def _attempt(request: Request, endpoint: Endpoint) -> Response:
-    claim = Claim(request, request.state.user.subject, await request.body())
+    claim = Claim(request, request.state.user, await request.body())
     try:
         async with request.app.state.runtime.database.transaction() as tx:
             tx.if_match = _if_match(request)

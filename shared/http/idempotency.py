@@ -1,7 +1,8 @@
 """Idempotency-Key: the same key and body get the first 2xx answer again for 24 hours, decided by one row.
 
 The row is claimed in the act's own transaction, so a refused act leaves no trace and a concurrent twin waits for
-the first to end.
+the first to end. An answer is remembered with the roles it was given to, for it may show what only they may see. The
+same subject gets it again while holding all of them, or admin; otherwise is refused, and never acts a second time.
 """
 
 import hashlib
@@ -15,14 +16,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared import clock
+from shared.auth import User
 from shared.database import sqlstate
-from shared.errors import Invalid, Refused
+from shared.errors import Forbidden, Invalid, Refused
 from shared.messaging.outbox import plumbing
 
 KEEP = timedelta(hours=24)
 WAIT = "5s"
 LONGEST = 255
 KEPT_HEADERS = ("etag", "location", "content-type")
+ROLES = "roles"  # kept beside the headers: no header of ours has that name
 
 idempotency_key = Table(
     "idempotency_key",
@@ -52,15 +55,16 @@ _FORGET = text("DELETE FROM idempotency_key WHERE created_at < :expired")
 class Claim:
     """One request's hold on its key; without a key nothing is held and nothing remembered."""
 
-    def __init__(self, request: Request, subject: str, body: bytes) -> None:
+    def __init__(self, request: Request, user: User, body: bytes) -> None:
         self.key = request.headers.get("idempotency-key")
-        self._scope = f"{subject} {request.method} {request.url.path}"
+        self._user = user
+        self._scope = f"{user.subject} {request.method} {request.url.path}"
         self._hash = hashlib.sha256(request.url.query.encode() + b"\n" + body).digest()
         if self.key is not None and (not 0 < len(self.key) <= LONGEST or not self.key.isprintable()):
             raise Invalid("Idempotency-Key", f"1 to {LONGEST} printable characters")
 
     async def take(self, session: AsyncSession) -> Response | None:
-        """The remembered answer of an earlier twin, or None: go on. Raises Refused `in_flight`, Invalid."""
+        """The remembered answer of an earlier twin, or None: go on. Raises Refused `in_flight`, Forbidden, Invalid."""
         if self.key is None:
             return None
         place = {"scope": self._scope, "key": self.key}
@@ -76,10 +80,12 @@ class Claim:
         if mine:
             return None
         stored = (await session.execute(_STORED, place)).one()
+        kept = dict(stored.headers or {})
+        if not self._user.covers(kept.pop(ROLES, ())):
+            raise Forbidden("The first request with this key was made in roles you do not hold now")
         if stored.body_hash != self._hash:
             raise Invalid("Idempotency-Key", "this key was used with another body", rule="idempotency_key_reused")
-        headers = {**(stored.headers or {}), "Idempotency-Replayed": "true"}
-        return Response(stored.body, stored.status, headers)
+        return Response(stored.body, stored.status, {**kept, "Idempotency-Replayed": "true"})
 
     async def remember(self, session: AsyncSession, response: Response) -> None:
         if self.key is None:
@@ -91,7 +97,7 @@ class Claim:
                 "scope": self._scope,
                 "key": self.key,
                 "status": response.status_code,
-                "headers": orjson.dumps(headers).decode(),
+                "headers": orjson.dumps({**headers, ROLES: sorted(self._user.roles)}).decode(),
                 "body": bytes(response.body),
             },
         )

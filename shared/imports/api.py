@@ -178,7 +178,7 @@ class Imports:
             context = ImportContext(new_id(), clock.utc_now(), zone, currency, user.subject, query.dry_run)
             found = await to_thread.run_sync(survey, upload, resource, context)
             job = _job(resource, upload, found, context)
-            claim = Claim(request, user.subject, job.fingerprint)
+            claim = Claim(request, user, job.fingerprint)
             async with runtime.database.transaction() as tx:
                 if (earlier := await claim.take(tx.session)) is not None:
                     return earlier
@@ -241,7 +241,8 @@ async def _one(session: Reading, import_id: Annotated[UUID, Path()]) -> ImportOu
 
 
 async def _errors(request: Request, import_id: Annotated[UUID, Path()]) -> Response:
-    """The refused rows so far: line, column, value, rule, explanation; one line for each rule broken. Kept 90 days."""
+    """The refused rows so far: line, column, value, rule, explanation; one line for each rule broken. Kept 90 days;
+    once a person is erased in the service, without value and explanation."""
     database = request.app.state.runtime.database
     async with database.reading() as session:
         kept = await store.keeps_refusals(session, import_id, clock.utc_now())

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from anyio import to_thread
 from sqlalchemy import and_, delete, insert, or_, select, text, tuple_, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.database import Database
@@ -18,6 +19,9 @@ CHUNK = 1 << 20
 PAGE = 5_000
 KEEP_REFUSALS = timedelta(days=90)
 OPEN = ("queued", "running")
+FORGOTTEN = "a person was erased, and the cell may have spoken of them"
+MARK = (0, 0)  # line and place, of no row: the job was open when a person was erased
+_ERASING = text("SELECT pg_advisory_xact_lock(hashtext('import_refusal'))")
 
 
 class Superseded(Exception):
@@ -81,21 +85,42 @@ async def advance(session: AsyncSession, job: UUID, counts: Counts, refusals: Se
     """Add what became of a batch to the job, in the batch's own transaction."""
     steps = {name: getattr(ImportJobRow, name) + step for name, step in counts.as_dict().items()}
     await session.execute(update(ImportJobRow).where(ImportJobRow.id == job).values(**steps, updated_at=now))
+    if not refusals:
+        return
+    forgets = await session.get(ImportRefusalRow, (job, *MARK)) is not None
     rows = [
         {
             "job_id": job,
             "line": refusal.line,
             "place": place,
             "column": problem.column,
-            "value": problem.value,
+            "value": "" if forgets else problem.value,
             "rule": problem.rule,
-            "explanation": problem.explanation,
+            "explanation": FORGOTTEN if forgets else problem.explanation,
         }
         for refusal in refusals
         for place, problem in enumerate(refusal.problems)
     ]
-    if rows:
-        await session.execute(insert(ImportRefusalRow), rows)
+    await session.execute(insert(ImportRefusalRow), rows)
+
+
+async def forget_values(session: AsyncSession) -> None:
+    """A person is erased, and with them what every refused cell kept here said, whoever it spoke of.
+
+    Of a refused row only the cells that broke a rule are kept, under whatever column the file had them: whose they are
+    cannot be told. So the values of all go, and the explanations, which may repeat them; line, column and rule stay.
+    A file taken in before and not yet read to its end keeps none from here on.
+
+    To be called before the act locks anything else: it waits for a batch being stored, which may wait for those locks.
+    """
+    await session.execute(_ERASING)  # two at once would update the same rows in different orders
+    unfinished = select(ImportJobRow.id).where(ImportJobRow.status.in_(OPEN)).order_by(ImportJobRow.id)
+    told = {"line": MARK[0], "place": MARK[1], "column": "", "value": "", "rule": "", "explanation": FORGOTTEN}
+    for job in await session.scalars(unfinished.with_for_update()):
+        mark = postgresql.insert(ImportRefusalRow).values(job_id=job, **told)
+        await session.execute(mark.on_conflict_do_nothing())
+    kept = or_(ImportRefusalRow.value != "", ImportRefusalRow.explanation != FORGOTTEN)
+    await session.execute(update(ImportRefusalRow).where(kept).values(value="", explanation=FORGOTTEN))
 
 
 async def refused_lines(database: Database, job: UUID) -> set[int]:
@@ -107,7 +132,7 @@ async def refusals(database: Database, job: UUID) -> AsyncIterator[Refusal]:
     """Every refused row in the order of the file, read page by page: nobody's slow download holds a snapshot open."""
     row = ImportRefusalRow
     told = (row.line, row.place, row.column, row.value, row.rule, row.explanation)
-    after = (0, -1)
+    after = MARK
     place = tuple_(ImportRefusalRow.line, ImportRefusalRow.place)
     while True:
         query = select(*told).where(ImportRefusalRow.job_id == job, place > after).order_by(place)

@@ -68,7 +68,8 @@ class ImportChunkRow(_Base):
 
 
 class ImportRefusalRow(_Base):
-    """One rule broken by one row, for errors.csv; forgotten after a while, for a cell may hold a person's data."""
+    """One rule broken by one row, for errors.csv. A cell may hold a person's data: value and explanation go when any
+    person is erased, everything after a while."""
 
     __tablename__ = "import_refusal"
 

@@ -199,6 +199,22 @@ async def test_a_refused_call_may_be_tried_again_under_its_key(desk: Desk) -> No
     assert (await desk.client.post("/v1/notes", json={"name": "fine"}, headers=key)).status_code == 201
 
 
+async def test_a_remembered_answer_is_given_to_no_lesser_role(desk: Desk) -> None:
+    async def status(*roles: str, name: str = "a") -> tuple[int, str | None]:
+        headers = {"Idempotency-Key": "k", "Authorization": f"Bearer {token(*roles)}"}
+        answer = await desk.client.post("/v1/notes", json={"name": name}, headers=headers)
+        return answer.status_code, answer.headers.get("idempotency-replayed")
+
+    assert await status("marketing", "inside_sales") == (201, None)
+    for fewer in (["viewer"], ["inside_sales"], ["marketing"], []):
+        assert await status(*fewer) == (403, None), fewer
+        assert await status(*fewer, name="b") == (403, None), fewer
+    assert await status("inside_sales", "marketing") == (201, "true")
+    assert await status("inside_sales", "marketing", "product") == (201, "true")
+    assert await status("admin") == (201, "true")
+    assert await desk.count("note") == 1
+
+
 async def test_a_stale_etag_changes_nothing(desk: Desk) -> None:
     note = (await desk.client.post("/v1/notes", json={"name": "a"})).json()["id"]
     fresh = await desk.client.patch(f"/v1/notes/{note}", json={"name": "b"}, headers={"If-Match": '"1"'})

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import signal
 import sys
+from uuid import UUID
 
 import httpx
 from sqlalchemy import select, update
@@ -11,6 +12,8 @@ from sqlalchemy import select, update
 from shared import clock
 from shared.imports import store
 from shared.imports.jobs import BATCH, run_job, run_open_jobs
+from shared.imports.refusals import Refusal
+from shared.imports.report import Counts
 from shared.imports.tables import ImportChunkRow, ImportJobRow, ImportRefusalRow
 from tests.support.import_rig import (
     CSV,
@@ -191,3 +194,51 @@ async def test_refused_rows_are_forgotten_after_a_while(rig: Rig, client: httpx.
         await store.forget_old_refusals(tx.session, clock.utc_now())
     assert await count(rig, ImportRefusalRow) == 0
     assert (await client.get(f"/v1/imports/{job['id']}/errors.csv")).status_code == 404
+
+
+async def forget(rig: Rig) -> None:
+    async with rig.database.transaction() as tx:
+        await store.forget_values(tx.session)
+
+
+async def test_what_refused_cells_said_goes_when_a_person_is_erased(rig: Rig, client: httpx.AsyncClient) -> None:
+    rows = HEAD + "A,Refused Ann,1\nB,Bob,many\nC,Cid\n"
+    for query in ("", "&dry_run=true"):
+        job = await finished(rig, client, await post(client, rows, query))
+        assert "Refused Ann" in str(await errors(client, job))
+        await forget(rig)
+        found = await errors(client, job)
+        assert [(line["line"], line["column"], line["rule"]) for line in found] == [
+            ("2", "name", "not_welcome"),
+            ("3", "slots_per_week", "not_a_number"),
+            ("4", "", "cell_count"),
+        ]
+        assert {(line["value"], line["explanation"]) for line in found} == {("", store.FORGOTTEN)}
+    later = await finished(rig, client, await post(client, HEAD + "D,Refused Dan,1\n"))
+    assert [line["value"] for line in await errors(client, later)] == ["Refused Dan"]
+
+
+async def test_a_file_taken_in_before_a_person_was_erased_keeps_no_values(rig: Rig, client: httpx.AsyncClient) -> None:
+    started = await post(client, page(10).replace("Rep 3,", "Refused 3,"))
+    await forget(rig)
+    await forget(rig)
+    job = await finished(rig, client, started)
+    assert counts(job) == {"read": 10, "new": 9, "refused": 1, "events": 9}
+    assert [tuple(line.values()) for line in await errors(client, job)] == [
+        ("5", "name", "", "not_welcome", store.FORGOTTEN)
+    ]
+
+
+async def test_erasing_waits_for_the_rows_being_taken_in(rig: Rig, client: httpx.AsyncClient) -> None:
+    started = await post(client, HEAD + "A,Refused Ann,1\n")
+    async with rig.database.transaction() as tx:
+        await tx.session.execute(update(ImportJobRow).values(status="running"))
+    refusal = Refusal.of(2, "name", "Refused Ann", "not_welcome", "Ann is not welcome")
+    async with rig.database.transaction() as batch:
+        await store.hold_place(batch.session, UUID(started["id"]), 0)
+        erasing = asyncio.create_task(forget(rig))
+        await store.advance(batch.session, UUID(started["id"]), Counts(), [refusal], clock.utc_now())
+        await asyncio.sleep(0.2)
+        assert not erasing.done()
+    await erasing
+    assert [line["value"] for line in await errors(client, started)] == [""]

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from services.marketing.api.imports import IMPORTS
 from services.marketing.app import SERVICE
 from shared import clock
 from shared.ids import new_id
+from tests.support.import_rig import errors_after
 from tests.support.marketing import Desk
 from tests.support.rig import MakeRig
 
@@ -131,6 +133,8 @@ async def test_a_person_is_forgotten_and_what_was_counted_stays(desk: Desk) -> N
         lead["id"], "recycle", revisit_on=str(clock.day_of(clock.utc_now()) + timedelta(days=9)), note="花子"
     )
     await desk.act(lead["id"], "merge", merged_lead_id=other["id"])
+    refused = "email,name,created_at\nhanako@secret.example.jp,佐藤花子,花子が来た日\n佐藤花子,花子,2025-01-01\n"
+    assert "佐藤" in await errors_after(desk.rig, IMPORTS, "marketing", "leads", refused)
     counted = len(await desk.rig.told())
     erased = await desk.act(lead["id"], "erase")
     again = await desk.act(lead["id"], "erase")

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.database import Database
 from shared.http.app import create_app
+from shared.imports.api import Imports
 from shared.imports.jobs import run_open_jobs
 from shared.migrate import merged
 from shared.service import Runtime
@@ -39,7 +40,7 @@ async def url(engines: Engines) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def rig(engines: Engines, url: str) -> AsyncIterator[Rig]:
-    settings = Settings(service=SERVICE.name, kafka=engines.kafka)
+    settings = Settings(service=SERVICE.name).model_copy(update={"kafka": engines.kafka})
     database = Database(url, source="/field_sales", topic=settings.topic(), pool_size=4)
     runtime = Runtime(settings, database, keys())
     rig = Rig(SERVICE, runtime, create_app(SERVICE, runtime), engines)
@@ -102,3 +103,12 @@ async def count(rig: Rig, table: Any) -> int:
 
 def counts(job: dict[str, Any]) -> dict[str, int]:
     return {name: job[name] for name in OUTCOMES if job[name]}
+
+
+async def errors_after(rig: Rig, imports: Imports, role: str, resource: str, text: str) -> str:
+    """errors.csv of a file sent to any service and read to its end."""
+    client = rig.client(role)
+    answer = await client.post(f"/v1/imports?resource={resource}", content=text.encode(), headers=CSV)
+    assert answer.status_code in (200, 202), answer.text
+    await run_open_jobs(rig.database, imports._importers)
+    return (await client.get(f"/v1/imports/{answer.json()['id']}/errors.csv")).text

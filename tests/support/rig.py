@@ -239,7 +239,7 @@ async def make_rig(engines: Engines, kept_databases: None) -> AsyncIterator[Make
     made: list[Rig] = []
 
     async def make(service: Service) -> Rig:
-        settings = Settings(service=service.name, kafka=engines.kafka)
+        settings = Settings(service=service.name).model_copy(update={"kafka": engines.kafka})
         database = await _fresh(engines, service, settings)
         instruments.service, Body.default_currency = service.name, settings.currency
         runtime = Runtime(settings, database, keys())

@@ -61,7 +61,7 @@ class Site:
 
 
 def _runtime(service: Service, url: str, engines: Engines) -> Runtime:
-    settings = Settings(service=service.name, kafka=engines.kafka)
+    settings = Settings(service=service.name).model_copy(update={"kafka": engines.kafka})
     database = Database(url, source=f"/{service.name}", topic=settings.topic(), pool_size=4)
     return Runtime(settings, database, keys())
 

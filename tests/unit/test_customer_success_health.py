@@ -1,6 +1,7 @@
 """The health score: worked example, missing inputs, bands, overrides, and the facts it is made of."""
 
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,6 +20,7 @@ from services.customer_success.domain.health import (
 )
 from services.customer_success.schemas.rules import HealthRule
 from services.customer_success.settings import SHIPPED_RULES
+from shared.clock import TOKYO
 
 FORMULA = HealthRule.model_validate(SHIPPED_RULES["health"]).formula(1)
 PROFILE = FORMULA.profiles[0]
@@ -140,25 +142,25 @@ def test_only_another_rounded_score_or_band_is_worth_telling(
 
 
 def test_nothing_stored_gives_no_facts() -> None:
-    assert facts(Picture(), TODAY) == {}
+    assert facts(Picture(), TODAY, TOKYO) == {}
 
 
 def test_use_gives_trend_breadth_and_licences() -> None:
     picture = Picture(seats=10, use=Use(ago(100), ago(2), count_28=40, count_84=240, features_28=3, users_28=5))
-    found = facts(picture, TODAY)
+    found = facts(picture, TODAY, TOKYO)
     assert found["idle_days"] == Fact(2, 2)
     assert found["usage_trend"] == Fact(0.5, 2)
     assert found["licence_use"] == Fact(0.5, 2)
     assert found["feature_breadth"] == Fact(3, 2)
     young = Picture(use=Use(ago(20), ago(0), 40, 40, 1, None))
-    assert not facts(young, TODAY).keys() & {"usage_trend", "licence_use"}
+    assert not facts(young, TODAY, TOKYO).keys() & {"usage_trend", "licence_use"}
 
 
 def test_use_that_stopped_is_old_but_still_overrides() -> None:
     stopped = Picture(use=Use(ago(200), ago(40), 0, 10, 0, None))
-    found = judge(FORMULA, PROFILE, facts(stopped, TODAY))
+    found = judge(FORMULA, PROFILE, facts(stopped, TODAY, TOKYO))
     assert found.inputs["usage"] is None
-    assert facts(stopped, TODAY)["idle_days"].value == 40
+    assert facts(stopped, TODAY, TOKYO)["idle_days"].value == 40
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ def test_use_that_stopped_is_old_but_still_overrides() -> None:
     ],
 )
 def test_onboarding_counts_what_is_due_or_done(tasks: list[Task], share: float | None, late: float | None) -> None:
-    found = facts(Picture(tasks=tasks), TODAY)
+    found = facts(Picture(tasks=tasks), TODAY, TOKYO)
     shown = [found[name].value if name in found else None for name in ("onboarding_done_share", "onboarding_days_late")]
     assert shown == [share, late]
 
@@ -184,11 +186,11 @@ def test_tickets_give_what_is_open_and_how_fast_it_was_solved() -> None:
         Ticket("question", None, ago(60), ago(50), 10.0, 3),
         Ticket("question", None, ago(300), ago(200), 100.0, 1),
     ]
-    found = facts(Picture(tickets=tickets), TODAY)
+    found = facts(Picture(tickets=tickets), TODAY, TOKYO)
     values = {name: found[name].value for name in ("open_tickets", "open_urgent_tickets", "open_complaints")}
     assert values == {"open_tickets": 1, "open_urgent_tickets": 1, "open_complaints": 1}
     assert (found["resolution_days"].value, found["ticket_satisfaction"].value) == (6, 4)
-    quiet = facts(Picture(tickets=tickets[1:]), TODAY)
+    quiet = facts(Picture(tickets=tickets[1:]), TODAY, TOKYO)
     assert (quiet["open_tickets"].value, quiet["open_tickets"].age_days) == (0, 48)
 
 
@@ -211,7 +213,7 @@ def test_people_and_payments() -> None:
         renewal_on=ago(-60),
         notice_given=True,
     )
-    found = {name: fact.value for name, fact in facts(picture, TODAY).items()}
+    found = {name: fact.value for name, fact in facts(picture, TODAY, TOKYO).items()}
     assert found == {
         "nps": 9,
         "review_age_days": 12,
@@ -224,4 +226,13 @@ def test_people_and_payments() -> None:
     }
     assert found.keys() <= FACTS.keys()
     picture.signals["payment_settled"] = noted(1)
-    assert facts(picture, TODAY)["overdue_days"].value == 0
+    assert facts(picture, TODAY, TOKYO)["overdue_days"].value == 0
+
+
+@pytest.mark.parametrize(("zone", "days"), [("Asia/Tokyo", 0), ("America/New_York", 1)])
+def test_the_day_of_a_signal_is_the_company_s(zone: str, days: int) -> None:
+    noted = datetime(2026, 11, 20, 20, tzinfo=UTC), None
+    kinds = {"review_age_days": "meeting_held", "champion_present": "champion_left", "overdue_days": "payment_overdue"}
+    found = facts(Picture(signals={kind: noted for kind in kinds.values()}), TODAY, ZoneInfo(zone))
+    assert (found["review_age_days"].value, found["overdue_days"].value) == (days, days)
+    assert found["champion_present"].age_days == days

@@ -22,9 +22,8 @@ from services.customer_success.schemas.contracts import (
     RenewalsOut,
     RenewIn,
 )
-from services.customer_success.settings import REASONS
+from services.customer_success.settings import REASONS, company_day
 from shared.auth import Role
-from shared.clock import day_of
 from shared.database import Transaction
 from shared.http.door import Door, Now, Reading, Tx, Who, allowed, resource
 from shared.http.paging import Page
@@ -113,7 +112,7 @@ async def list_renewals(
     segment: Annotated[str | None, Query(max_length=120)] = None,
 ) -> RenewalsOut:
     """Contracts whose renewal falls due within so many days, and those overdue."""
-    today = day_of(now)
+    today = company_day(now)
     due, monthly = await queries.renewals(session, today, within, owner=owner, segment=segment)
     items = [showing.renewal(found, today) for found in due]
     totals: dict[str, int] = {}

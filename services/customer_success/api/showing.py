@@ -30,8 +30,8 @@ from services.customer_success.schemas.customers import (
     SignalOut,
     TaskOut,
 )
+from services.customer_success.settings import company_day
 from shared.auth import Role, User
-from shared.clock import day_of
 from shared.http.bodies import money_of
 from shared.money import Money
 
@@ -87,7 +87,7 @@ async def customer_detail(session: AsyncSession, row: CustomerRow, who: User, no
 
 
 def onboarding(row: CustomerRow, tasks: Sequence[OnboardingTaskRow], who: User, now: datetime) -> OnboardingOut:
-    today = day_of(now)
+    today = company_day(now)
     return OnboardingOut(
         customer_id=row.id,
         round=row.onboarding_round,

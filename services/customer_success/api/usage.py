@@ -1,6 +1,6 @@
 """Use of the product, in bulk; and what waits for a contract or account nobody knows yet."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -21,8 +21,8 @@ from services.customer_success.schemas.activity import (
     WeekOut,
 )
 from services.customer_success.schemas.fields import Day
+from services.customer_success.settings import company_day
 from shared.auth import Role
-from shared.clock import day_of
 from shared.errors import Invalid
 from shared.http.door import Door, Now, Reading, Tx, allowed
 from shared.http.paging import Page
@@ -35,16 +35,23 @@ STATUS = {Taken.NEW: 201, Taken.UPDATED: 200, Taken.UNCHANGED: 200, Taken.WAITIN
 @router.post("/usage:batch", dependencies=[allowed(Role.CUSTOMER_SUCCESS)])
 async def post_usage(body: UsageBatch, tx: Tx, now: Now) -> UsageBatchOut:
     """At most 1,000 rows of use; the same rows again change nothing. Weeks that are over are told by the worker."""
-    told = [_told(item) for item in body.items if isinstance(item, UsageIn)]
+    given = [_in_the_past(item, company_day(now)) for item in body.items]
+    told = [_told(item) for item in given if isinstance(item, UsageIn)]
     outcomes = iter(await record_usage(tx, told, now))
     items = []
-    for index, item in enumerate(body.items):
+    for index, item in enumerate(given):
         if isinstance(item, Malformed):
             problem = {"type": "/problems/invalid", "title": Invalid.title, "status": 422, "errors": item.errors}
             items.append(UsageItemOut(index=index, status=422, outcome="refused", problem=problem))
         else:
             items.append(_answer(index, next(outcomes)))
     return UsageBatchOut(items=items)
+
+
+def _in_the_past(item: UsageIn | Malformed, today: date) -> UsageIn | Malformed:
+    if isinstance(item, UsageIn) and item.date > today:
+        return Malformed(errors=[{"field": "date", "rule": "it lies in the future"}])
+    return item
 
 
 def _answer(index: int, outcome: Taken) -> UsageItemOut:
@@ -79,7 +86,7 @@ async def get_usage(
 ) -> UsageOut:
     """Use by ISO week and by feature."""
     key = await lookup.customer_id(session, customer_id)
-    until = until or day_of(now) + timedelta(days=1)
+    until = until or company_day(now) + timedelta(days=1)
     since = since or until - timedelta(weeks=12)
     return UsageOut(
         customer_id=key,

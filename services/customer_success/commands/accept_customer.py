@@ -37,6 +37,7 @@ from services.customer_success.models import (
     PromiseRow,
 )
 from services.customer_success.schemas.rules import ContractDefaults, Onboarding
+from services.customer_success.settings import company_day
 from shared import clock
 from shared.contracts.base import DIMENSIONS
 from shared.contracts.envelope import Meta
@@ -186,7 +187,7 @@ def _mrr_of(event: DealWon, opportunity: OpportunityRow | None) -> Money | None:
 def _write_terms(row: ContractRow, event: DealWon, meta: Meta, term_months: int) -> None:
     for name, value in _dimensions(event).items():
         setattr(row, name, value)
-    row.starts_on = event.starts_on or event.won_on or clock.day_of(meta.time)
+    row.starts_on = event.starts_on or event.won_on or company_day(meta.time)
     row.billing_starts_on = event.billing_starts_on
     row.term_months = term_months
     row.renewal_on = add_months(row.starts_on, row.term_months)

@@ -11,7 +11,7 @@ from services.customer_success.commands.rules import in_force
 from services.customer_success.domain.contracts import Status
 from services.customer_success.models import ContractRow, CustomerRow, UsageRow
 from services.customer_success.schemas.rules import Dormancy
-from shared.clock import day_of, start_of_day
+from services.customer_success.settings import company_day, day_begins
 from shared.contracts.customer_success import CustomerDormant
 from shared.database import Transaction
 from shared.imports.store import OPEN
@@ -28,7 +28,7 @@ async def follow_due_contracts(tx: Transaction, now: datetime) -> int:
         row.auto_renew,
         row.ends_on.is_(None),
         row.term_months.is_not(None),
-        row.renewal_on <= day_of(now),
+        row.renewal_on <= company_day(now),
     )
     query = select(row.id).where(or_(row.due_at <= now, renews)).order_by(row.customer_id, row.id).limit(CHUNK)
     ids = list(await tx.session.scalars(query))
@@ -54,7 +54,7 @@ async def settle_imported(tx: Transaction, now: datetime) -> int:
 async def follow_dormancy(tx: Transaction, now: datetime) -> int:
     """Customers under contract who used nothing for so long are told once; who uses something again is awake."""
     _, rule = await in_force(tx, Dormancy, now)
-    quiet_from = day_of(now) - timedelta(days=rule.quiet_days)
+    quiet_from = company_day(now) - timedelta(days=rule.quiet_days)
     row = CustomerRow
     last_use = select(func.max(UsageRow.day)).where(UsageRow.customer_id == row.id).correlate(row).scalar_subquery()
     falls_asleep = and_(row.status.in_(UNDER_CONTRACT), row.dormant_since.is_(None), last_use <= quiet_from)
@@ -66,7 +66,7 @@ async def follow_dormancy(tx: Transaction, now: datetime) -> int:
         if day > quiet_from:
             customer.dormant_since = None
         else:
-            customer.dormant_since = start_of_day(day)
+            customer.dormant_since = day_begins(day)
             tx.announce(CustomerDormant(quiet_since=day, **customer.about()), journey=customer.journey, at=now)
         customer.status = state_of(customer, under_contract=True, known=True)
     return len(days)

@@ -11,7 +11,7 @@ from services.customer_success.domain.calendar import add_months, moment
 from services.customer_success.domain.contracts import Act, OtherCurrency, Status, TermUnknown, TooFar, move
 from services.customer_success.domain.timeline import Kind
 from services.customer_success.models import ContractRow
-from shared.clock import day_of, start_of_day
+from services.customer_success.settings import company_day, day_begins
 from shared.contracts.customer_success import ContractRenewed
 from shared.database import Transaction
 from shared.money import Money
@@ -55,7 +55,7 @@ def renew(tx: Transaction, book: Book, *, term_months: int | None, at: datetime,
     if term is None:
         raise TermUnknown("For how many months?", missing=["term_months"])
     contract.term_months = term
-    contract.renewal_on = add_months(contract.renewal_on or day_of(at), term)
+    contract.renewal_on = add_months(contract.renewal_on or company_day(at), term)
     if contract.renewal_on.year > LAST_YEAR:
         raise TooFar(f"It would fall due in {contract.renewal_on.year}")
     _withdraw_notice(book, now)
@@ -98,7 +98,7 @@ async def churn_contract(
     if ends_at == contract.last_step_at:
         ends_at += MOMENT
     _withdraw_notice(book, now)
-    contract.ends_on = ending.on or day_of(ends_at)
+    contract.ends_on = ending.on or company_day(ends_at)
     contract.end_recyclable, contract.revisit_on = ending.recyclable, ending.revisit_on
     contract.end_reason_kind = ending.kind or _kind_of(contract)
     if after is Status.VOID:
@@ -110,8 +110,8 @@ async def churn_contract(
 
 def _end_of(on: date, previous: datetime | None) -> datetime:
     """The start of the day told; on the day of the contract's last step not before that step."""
-    start = start_of_day(on)
-    return max(start, previous) if previous and day_of(previous) == on else start
+    start = day_begins(on)
+    return max(start, previous) if previous and company_day(previous) == on else start
 
 
 def _kind_of(contract: ContractRow) -> str:
@@ -152,6 +152,7 @@ async def follow_calendar(tx: Transaction, contract_id: UUID, now: datetime) -> 
     contract = book.contract
     settle_contract(tx, book, now)
     due = contract.renewal_on
-    if contract.status == Status.ACTIVE and contract.auto_renew and due and due <= day_of(now) and not contract.ends_on:
-        renew(tx, book, term_months=None, at=max(start_of_day(due), contract.last_step_at or now), by="rule", now=now)
+    renews = contract.status == Status.ACTIVE and contract.auto_renew and not contract.ends_on
+    if renews and due and due <= company_day(now):
+        renew(tx, book, term_months=None, at=max(day_begins(due), contract.last_step_at or now), by="rule", now=now)
     await _settled(tx, book, now)

@@ -23,6 +23,7 @@ from shared.contracts.field_sales import OpportunityOpened, OpportunityUpdated
 from shared.contracts.marketing import AccountCreated
 from shared.database import Transaction
 from shared.ids import told_id
+from shared.imports.store import forget_values
 
 _ACCOUNT = """
 INSERT INTO account AS a (id, external_id, name, industry, segment) VALUES ($1, $2, $3, $4, $5)
@@ -98,6 +99,7 @@ async def unmerge_leads(tx: Transaction, merged_lead_id: UUID) -> None:
 
 async def erase_lead(tx: Transaction, lead_id: UUID) -> None:
     """Everything personal goes: the caller's id of the person, and what they wrote. Contracts and counts stay."""
+    await forget_values(tx.session)
     for row in (CustomerRow, ContractRow):
         await tx.session.execute(
             update(row).where(row.lead_id == lead_id).values(lead_external_id=None, version=row.version + 1)

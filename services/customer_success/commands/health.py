@@ -19,7 +19,7 @@ from services.customer_success.domain.facts import Picture, facts
 from services.customer_success.domain.health import Band, Fact, Formula, Health, judge, moved
 from services.customer_success.models import CustomerRow, HealthRow, HealthSnapshotRow, RiskRow
 from services.customer_success.schemas.rules import ChurnRisk, HealthRule
-from shared.clock import day_of
+from services.customer_success.settings import company_day, settings
 from shared.contracts.customer_success import HealthChanged
 from shared.database import Transaction
 from shared.ids import new_id
@@ -48,7 +48,7 @@ async def mark_all_stale(tx: Transaction) -> None:
 
 async def judge_stale(tx: Transaction, now: datetime) -> int:
     """Judge some customers who changed or were not judged today; returns how many."""
-    due = or_(HealthRow.stale, HealthRow.judged_on.is_(None), HealthRow.judged_on < day_of(now))
+    due = or_(HealthRow.stale, HealthRow.judged_on.is_(None), HealthRow.judged_on < company_day(now))
     query = (
         select(HealthRow.customer_id)
         .join(CustomerRow, CustomerRow.id == HealthRow.customer_id)
@@ -89,7 +89,7 @@ async def judge_health(tx: Transaction, ids: Collection[UUID], now: datetime) ->
 def _judge(
     formula: Formula, customer: CustomerRow, row: HealthRow, picture: Picture, now: datetime
 ) -> tuple[Health, dict[str, Fact]]:
-    known = facts(picture, day_of(now))
+    known = facts(picture, company_day(now), settings().zone)
     age = (now - customer.accepted_at).days if customer.accepted_at else 0
     profile = formula.profile(customer.segment, age)
     row.profile = profile.name
@@ -111,7 +111,7 @@ def _store(row: HealthRow, found: Health, formula: Formula, customer: CustomerRo
     row.reasons = [{"input": part.input, "contribution": part.contribution} for part in found.reasons]
     row.inputs = dict(found.inputs)
     row.formula_version = formula.version
-    row.judged_on, row.stale = day_of(now), False
+    row.judged_on, row.stale = company_day(now), False
 
 
 def _tell(tx: Transaction, customer: CustomerRow, row: HealthRow, found: Health, now: datetime) -> None:

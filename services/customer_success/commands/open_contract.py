@@ -13,7 +13,7 @@ from services.customer_success.commands.tell_contracts import ContractTold, tell
 from services.customer_success.commands.waiting import join_waiting
 from services.customer_success.models import ContractRow, RevisionRow
 from services.customer_success.schemas.contracts import ContractIn
-from shared.clock import start_of_day
+from services.customer_success.settings import day_begins
 from shared.contracts.base import DIMENSIONS
 from shared.database import Transaction
 from shared.errors import Refused
@@ -33,10 +33,10 @@ async def open_contract(tx: Transaction, body: ContractIn, *, by: str, now: date
         customer_id=body.account_id or accounts[body.account_external_id or ""],
         external_id=body.external_id,
         starts_on=body.starts_on,
-        opened_at=start_of_day(body.starts_on),
+        opened_at=day_begins(body.starts_on),
         mrr=Money(amount=0, currency=body.mrr.currency) if body.trial else body.mrr,
         ends_on=body.ends_on,
-        ended_at=start_of_day(body.ends_on) if body.ends_on else None,
+        ended_at=day_begins(body.ends_on) if body.ends_on else None,
         reason=body.reason,
         account_external_id=body.account_external_id,
         account_name=body.account_name,

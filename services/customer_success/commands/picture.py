@@ -20,7 +20,7 @@ from services.customer_success.models import (
     TicketRow,
     UsageRow,
 )
-from shared.clock import day_of
+from services.customer_success.settings import company_day
 from shared.database import Transaction
 
 Pictures = dict[UUID, Picture]
@@ -60,7 +60,7 @@ async def _contracts(tx: Transaction, found: Pictures) -> None:
 
 
 async def _use(tx: Transaction, found: Pictures, now: datetime) -> None:
-    row, today = UsageRow, day_of(now)
+    row, today = UsageRow, company_day(now)
     mine = row.customer_id == CustomerRow.id, row.day <= today
     first = select(func.min(row.day)).where(*mine).correlate(CustomerRow).scalar_subquery()
     last = select(func.max(row.day)).where(*mine).correlate(CustomerRow).scalar_subquery()
@@ -105,7 +105,7 @@ async def _tasks(tx: Transaction, found: Pictures) -> None:
         .where(row.customer_id.in_(found))
     )
     for key, due_on, completed_at in await _rows(tx, query):
-        found[key].tasks.append(Task(due_on, day_of(completed_at) if completed_at else None))
+        found[key].tasks.append(Task(due_on, company_day(completed_at) if completed_at else None))
 
 
 async def _tickets(tx: Transaction, found: Pictures) -> None:
@@ -115,7 +115,9 @@ async def _tickets(tx: Transaction, found: Pictures) -> None:
     )
     for key, kind, priority, opened, closed, satisfaction in await _rows(tx, query):
         days = (closed - opened).total_seconds() / 86_400 if closed else 0.0
-        ticket = Ticket(kind, priority, day_of(opened), day_of(closed) if closed else None, days, satisfaction)
+        ticket = Ticket(
+            kind, priority, company_day(opened), company_day(closed) if closed else None, days, satisfaction
+        )
         found[key].tickets.append(ticket)
 
 
@@ -129,7 +131,7 @@ async def _voices(tx: Transaction, found: Pictures) -> None:
         .order_by(pulse.customer_id, pulse.kind, pulse.at.desc())
     )
     for key, kind, score, at in await _rows(tx, scores):
-        found[key].pulses[kind] = (score, day_of(at))
+        found[key].pulses[kind] = (score, company_day(at))
     signals = (
         select(signal.customer_id, signal.kind, signal.at, signal.on)
         .ext(distinct_on(signal.customer_id, signal.kind))

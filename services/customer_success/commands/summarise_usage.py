@@ -6,7 +6,7 @@ from sqlalchemy import select, text
 
 from services.customer_success.domain.calendar import week_of
 from services.customer_success.models import CustomerRow, UsageWeekRow
-from shared.clock import day_of, start_of_day
+from services.customer_success.settings import company_day, day_begins
 from shared.contracts.customer_success import UsageSummarised
 from shared.database import Transaction
 
@@ -26,7 +26,7 @@ GROUP BY 1, 2
 async def summarise_weeks(tx: Transaction, now: datetime) -> int:
     """Add up the weeks that are over and changed since they were told; returns how many were looked at."""
     row = UsageWeekRow
-    over = row.week < week_of(day_of(now))
+    over = row.week < week_of(company_day(now))
     query = select(row).where(row.stale, over).order_by(row.customer_id, row.week).limit(CHUNK)
     stale = list(await tx.session.scalars(query.with_for_update(skip_locked=True)))
     if not stale:
@@ -49,4 +49,4 @@ def _tell(tx: Transaction, week: UsageWeekRow, added_up: object, customer: Custo
         setattr(week, name, getattr(added_up, name))
     told = {name: getattr(added_up, name) for name in SUMS}
     event = UsageSummarised(week=week.week, **told, **customer.about())
-    tx.announce(event, journey=customer.journey, at=start_of_day(week.week + timedelta(days=7)))
+    tx.announce(event, journey=customer.journey, at=day_begins(week.week + timedelta(days=7)))

@@ -19,7 +19,7 @@ from services.customer_success.domain.calendar import add_months, next_renewal
 from services.customer_success.domain.contracts import Status
 from services.customer_success.domain.timeline import Kind
 from services.customer_success.models import ContractRow, CustomerRow, RevisionRow
-from shared.clock import day_of
+from services.customer_success.settings import company_day
 from shared.contracts.base import DIMENSIONS
 from shared.database import Transaction
 from shared.ids import new_id, told_id
@@ -164,7 +164,7 @@ def _set_renewal(contract: ContractRow, row: ContractTold, now: datetime) -> Non
     if contract.auto_renew and contract.term_months == 1:
         contract.renewal_on = None
     elif contract.auto_renew:
-        contract.renewal_on = next_renewal(contract.starts_on, contract.term_months, day_of(now))
+        contract.renewal_on = next_renewal(contract.starts_on, contract.term_months, company_day(now))
     else:
         contract.renewal_on = add_months(contract.starts_on, contract.term_months)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from statistics import fmean
+from zoneinfo import ZoneInfo
 
 from services.customer_success.domain.health import Fact
 from shared.clock import day_of
@@ -83,13 +84,14 @@ class Picture:
     notice_given: bool = False
 
 
-def facts(picture: Picture, today: date) -> dict[str, Fact]:
+def facts(picture: Picture, today: date, zone: ZoneInfo) -> dict[str, Fact]:
+    """`zone` is where the days of signals are cut."""
     found = {
         **_usage(picture, today),
         **_onboarding(picture.tasks, today),
         **_support(picture.tickets, today),
-        **_people(picture, today),
-        **_billing(picture, today),
+        **_people(picture, today, zone),
+        **_billing(picture, today, zone),
     }
     if picture.kept:
         found["promises_kept_share"] = Fact(fmean(KEPT[kept] for kept in picture.kept))
@@ -144,27 +146,29 @@ def _support(tickets: list[Ticket], today: date) -> dict[str, Fact]:
     return found
 
 
-def _people(picture: Picture, today: date) -> dict[str, Fact]:
+def _people(picture: Picture, today: date, zone: ZoneInfo) -> dict[str, Fact]:
     found = {kind: Fact(score, (today - on).days) for kind, (score, on) in picture.pulses.items()}
     signals = picture.signals
     reviews = [signals[kind][0] for kind in ("review_held", "meeting_held") if kind in signals]
     if reviews:
-        found["review_age_days"] = Fact((today - day_of(max(reviews))).days)
+        found["review_age_days"] = Fact((today - day_of(max(reviews), zone)).days)
     champions = [kind for kind in ("champion_named", "champion_left") if kind in signals]
     if champions:
         latest = max(champions, key=lambda kind: signals[kind][0])
-        found["champion_present"] = Fact(float(latest == "champion_named"), (today - day_of(signals[latest][0])).days)
+        found["champion_present"] = Fact(
+            float(latest == "champion_named"), (today - day_of(signals[latest][0], zone)).days
+        )
     return found
 
 
-def _billing(picture: Picture, today: date) -> dict[str, Fact]:
+def _billing(picture: Picture, today: date, zone: ZoneInfo) -> dict[str, Fact]:
     found: dict[str, Fact] = {}
     signals = picture.signals
     overdue, settled = signals.get("payment_overdue"), signals.get("payment_settled")
     if overdue and (settled is None or settled[0] < overdue[0]):
-        found["overdue_days"] = Fact(max(0, (today - (overdue[1] or day_of(overdue[0]))).days))
+        found["overdue_days"] = Fact(max(0, (today - (overdue[1] or day_of(overdue[0], zone))).days))
     elif settled:
-        found["overdue_days"] = Fact(0, (today - day_of(settled[0])).days)
+        found["overdue_days"] = Fact(0, (today - day_of(settled[0], zone)).days)
     if picture.renewal_on:
         found["days_to_renewal"] = Fact((picture.renewal_on - today).days)
     discount = signals.get("discount_granted")

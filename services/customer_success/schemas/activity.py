@@ -17,7 +17,6 @@ from pydantic import (
 
 from services.customer_success.domain.health import Band
 from services.customer_success.schemas.fields import Day
-from shared.clock import day_of, utc_now
 from shared.http.bodies import Answer, Body, Dated, Key, LongText, Past, Text
 from shared.http.paging import ListQuery
 from shared.http.problems import field_errors
@@ -50,8 +49,6 @@ class UsageIn(Body):
         names = ("contract_id", "contract_external_id", "customer_id", "account_id", "account_external_id")
         if all(getattr(self, name) is None for name in names):
             raise ValueError(f"one of {', '.join(names)} says whose it is")
-        if self.date > day_of(utc_now()):
-            raise ValueError("date lies in the future")
         return self
 
 

@@ -21,6 +21,7 @@ from services.field_sales.models import (
 from shared.contracts.field_sales import OpportunityLinked
 from shared.database import Transaction
 from shared.errors import NotFound
+from shared.imports.store import forget_values
 
 JOINED_AT_ONCE = 500
 _NAMED_OTHERWISE = "SELECT FROM opportunity WHERE account_id = $1 AND account_name IS DISTINCT FROM $2 LIMIT 1"
@@ -78,6 +79,7 @@ async def same_person(session: AsyncSession, lead_id: UUID | None) -> list[UUID]
 
 async def erase_lead(tx: Transaction, lead_id: UUID, *, at: datetime) -> None:
     """Forget what could name the person: the caller's id of them and every free text. Codes and figures stay."""
+    await forget_values(tx.session)
     session = tx.session
     if await tx.locked(LeadRow, lead_id) is None:
         tx.add(LeadRow(id=lead_id, cycle=1))

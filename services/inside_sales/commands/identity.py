@@ -10,6 +10,7 @@ from services.inside_sales.commands.keep_lead import forget_lead
 from services.inside_sales.domain.lifecycle import OPEN, WITH_FIELD_SALES, Status
 from services.inside_sales.models import ActivityRow, AppointmentRow, LeadRow, ProspectCycleRow, ProspectRow
 from shared.database import Transaction
+from shared.imports.store import forget_values
 
 FURTHEST = {status: place for place, status in enumerate((*OPEN, *WITH_FIELD_SALES), start=1)}
 """Of two cycles of one person the one that got further goes on; ended ones and those not begun have no place."""
@@ -70,6 +71,7 @@ async def family(tx: Transaction, lead_id: UUID) -> Sequence[UUID]:
 
 async def erase_lead(tx: Transaction, lead_id: UUID) -> None:
     """Everything people wrote goes, and the work with it; what was counted stays."""
+    await forget_values(tx.session)
     ids = await family(tx, lead_id)
     rows = await tx.session.scalars(select(ProspectRow).where(ProspectRow.id.in_(ids)).with_for_update())
     for row in rows:

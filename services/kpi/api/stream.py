@@ -2,12 +2,15 @@
 
 One watcher for all clients asks the database several times a second for a number that moves with every change, so it
 does not matter which process folded. Each client has room for one snapshot: the newest wins, a slow client skips.
+When the process ends, so does every stream, as a whole answer; browsers ask again by themselves.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated
 
+import anyio
 import orjson
 import structlog
 from fastapi import APIRouter, Query, Request
@@ -26,9 +29,12 @@ router = APIRouter(prefix="/v1", tags=["stream"], route_class=Door)
 LOOK_SECONDS = 0.25
 HEARTBEAT_SECONDS = 15
 AGAIN_SECONDS = 2.0
+GOODBYE_SECONDS = 2.0  # for the last words to a slow client, within what a process has to end
 UNCHANGING = {"as_of"}  # moves with the clock, and alone is no news
 
-Mailbox = asyncio.Queue[tuple[int, bytes]]
+Snapshot = tuple[int, bytes]
+Mailbox = asyncio.Queue[Snapshot | None]
+"""None: there will be no more."""
 
 
 class Watcher:
@@ -40,22 +46,24 @@ class Watcher:
         self._questions: dict[str, FunnelAsked] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def listen(self, asked: FunnelAsked) -> AsyncIterator[tuple[int, bytes]]:
-        """First the whole as it is, then again whenever it has changed."""
+    async def listen(self, asked: FunnelAsked, ending: anyio.Event) -> AsyncGenerator[Snapshot]:
+        """First the whole as it is, then again whenever it has changed, until `ending`."""
         key, mailbox = asked.model_dump_json(), Mailbox(maxsize=1)
         self._questions[key], self._listeners[mailbox] = asked, key
+        goodbye = asyncio.create_task(_end(mailbox, ending))
         try:
             version, snapshot = await self._snapshot(asked)
             yield version, snapshot
             seen = _changing(snapshot)
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._watch(version))
-            while True:
-                version, snapshot = await mailbox.get()
+            while (news := await mailbox.get()) is not None and not ending.is_set():
+                version, snapshot = news
                 if _changing(snapshot) != seen:
                     seen = _changing(snapshot)
                     yield version, snapshot
         finally:
+            goodbye.cancel()
             del self._listeners[mailbox]
             if key not in self._listeners.values():
                 self._questions.pop(key, None)
@@ -67,26 +75,43 @@ class Watcher:
                 async with self._runtime.database.reading() as session:
                     version = await pulse(session)
                 if version != seen:
-                    seen = version
                     await self._tell()
+                    seen = version
             except Exception as error:  # those who watch stay connected and see the next change
                 log.error("the live board waits", error=f"{type(error).__name__}: {error}"[:300])
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _tell(self) -> None:
+        """Raises the last of what failed, once all others are told."""
+        failure: Exception | None = None
         for key, asked in list(self._questions.items()):
-            snapshot = await self._snapshot(asked)
+            try:
+                snapshot = await self._snapshot(asked)
+            except Exception as error:
+                failure = error
+                continue
             for mailbox in [mailbox for mailbox, question in self._listeners.items() if question == key]:
-                if mailbox.full():
-                    mailbox.get_nowait()
-                mailbox.put_nowait(snapshot)
+                _replace(mailbox, snapshot)
+        if failure:
+            raise failure
 
-    async def _snapshot(self, asked: FunnelAsked) -> tuple[int, bytes]:
+    async def _snapshot(self, asked: FunnelAsked) -> Snapshot:
         question = asked.question(self._runtime, mode=asked.mode, window=asked.window)
         async with viewing(self._runtime, question) as view:
             version = await pulse(view.session)
             found = await funnel(view, READY_MADE[asked.chain] if asked.chain else view.decisions.chain)
         return version, found.model_dump_json(by_alias=True).encode()
+
+
+def _replace(mailbox: Mailbox, news: Snapshot | None) -> None:
+    if mailbox.full():
+        mailbox.get_nowait()
+    mailbox.put_nowait(news)
+
+
+async def _end(mailbox: Mailbox, ending: anyio.Event) -> None:
+    await ending.wait()
+    _replace(mailbox, None)
 
 
 def _changing(snapshot: bytes) -> dict[str, object]:
@@ -98,9 +123,16 @@ async def stream(request: Request, asked: Annotated[FunnelAsked, Query()]) -> Ev
     """The funnel now, and again within a second whenever it changes; asked for as `/v1/funnel` is."""
     runtime: Runtime = request.app.state.runtime
     asked.question(runtime)  # refuse what cannot be asked before the stream begins
-    return EventSourceResponse(_events(request.app.state.watcher, asked), ping=HEARTBEAT_SECONDS)
+    ending = anyio.Event()
+    return EventSourceResponse(
+        _events(request.app.state.watcher, asked, ending),
+        ping=HEARTBEAT_SECONDS,
+        shutdown_event=ending,
+        shutdown_grace_period=GOODBYE_SECONDS,
+    )
 
 
-async def _events(watcher: Watcher, asked: FunnelAsked) -> AsyncIterator[ServerSentEvent]:
-    async for version, snapshot in watcher.listen(asked):
-        yield ServerSentEvent(data=snapshot.decode(), event="funnel", id=str(version))
+async def _events(watcher: Watcher, asked: FunnelAsked, ending: anyio.Event) -> AsyncIterator[ServerSentEvent]:
+    async with aclosing(watcher.listen(asked, ending)) as news:
+        async for version, snapshot in news:
+            yield ServerSentEvent(data=snapshot.decode(), event="funnel", id=str(version))

@@ -1,4 +1,7 @@
-"""What kpi decides itself. Each decision is a new version; deciding what holds already changes nothing."""
+"""What kpi decides itself. Each decision is a new version; deciding what holds already changes nothing.
+
+Every act raises Stale where the caller's If-Match is not the newest version.
+"""
 
 from datetime import date, datetime
 from typing import Any
@@ -12,10 +15,17 @@ from services.kpi.domain.stages import Chain
 from services.kpi.models import SettingVersion, StageDefinition, TargetVersion
 from shared.contracts.kpi import StageCut, StagesDefined, TargetsSet
 from shared.database import Transaction
+from shared.errors import Stale
 
 # Versions count up without a gap, so two who decide at once take turns.
 _TURN = "SELECT pg_advisory_xact_lock(hashtext(:what))"
 DEFINITION = "stages"
+
+
+def _still(tx: Transaction, newest: int) -> None:
+    """Asked when it is our turn, for until then another's decision may come between. Raises Stale."""
+    if tx.if_match is not None and tx.if_match != newest:
+        raise Stale(f"It is version {newest} now; you had read {tx.if_match}")
 
 
 async def define_stages(tx: Transaction, chain: Chain, *, by: str, now: datetime) -> StageDefinition:
@@ -23,6 +33,7 @@ async def define_stages(tx: Transaction, chain: Chain, *, by: str, now: datetime
     newest = (
         await tx.session.scalars(select(StageDefinition).order_by(desc(StageDefinition.version)).limit(1))
     ).first()
+    _still(tx, newest.version if newest else 0)
     stages = [{"stage": cut.stage, "base": cut.base, "goal": cut.goal} for cut in chain]
     if newest is not None and newest.stages == stages:
         return newest
@@ -40,6 +51,7 @@ async def set_setting(
     await tx.session.execute(text(_TURN), {"what": f"setting {name}"})
     query = select(SettingVersion).where(SettingVersion.name == name).order_by(desc(SettingVersion.version)).limit(1)
     newest = (await tx.session.scalars(query)).first()
+    _still(tx, newest.version if newest else 0)
     if newest is not None and (newest.value, newest.valid_from) == (value, valid_from):
         return newest
     version = (newest.version if newest else 0) + 1
@@ -63,6 +75,7 @@ async def set_target(
     """`figures` are base, rate and goal."""
     await tx.session.execute(text(_TURN), {"what": f"target {name}"})
     newest = await _newest_target(tx.session, name, stage, segment or "")
+    _still(tx, newest.version if newest else 0)
     if newest is not None and (newest.base, newest.rate, newest.goal) == figures:
         return newest
     base, rate, goal = figures

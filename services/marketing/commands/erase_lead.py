@@ -11,6 +11,7 @@ from services.marketing.domain.personal import PERSONAL
 from services.marketing.models import ChangeRow, LeadCycleRow, LeadRow, RecyclingRow, TouchRow
 from shared.contracts.marketing import LeadErased
 from shared.database import Transaction
+from shared.imports.store import forget_values
 
 KEYS = ("email_key", "phone_key", "name_key", "utm", "revisit_on")
 
@@ -22,7 +23,8 @@ WHERE position(convert_to(:lead, 'UTF8') IN body) > 0
 
 
 async def erase_lead(tx: Transaction, lead_id: UUID, *, at: datetime) -> LeadRow:
-    """The person and every lead merged into theirs. Again it changes nothing."""
+    """The person and every lead merged into theirs. Again it changes nothing but what files said meanwhile."""
+    await forget_values(tx.session)
     row = await lock_lead(tx, lead_id)
     if row.erased_at:
         return row
