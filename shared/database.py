@@ -13,7 +13,6 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy import BigInteger, Enum, MetaData, Text, inspect, select, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 from sqlalchemy.types import DateTime, Uuid
@@ -277,26 +276,3 @@ def _key_of(row: Any) -> Any:
     """Its primary key as `locked` is asked for it."""
     key = inspect(type(row)).primary_key_from_instance(row)
     return key[0] if len(key) == 1 else tuple(key)
-
-
-def cause_of(error: BaseException) -> BaseException:
-    """The driver's own error below SQLAlchemy's."""
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        return error.orig.__cause__ or error.orig
-    return error
-
-
-def sqlstate(error: BaseException) -> str:
-    """PostgreSQL's five letters, or nothing."""
-    return getattr(cause_of(error), "sqlstate", None) or ""
-
-
-def transient(error: BaseException) -> bool:
-    """Would the same act succeed once the engines are back? Never wider: a bug must be parked, not retried for ever."""
-    error = cause_of(error)
-    if isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError):
-        return True
-    if isinstance(error, asyncpg.InterfaceError):
-        return not isinstance(error, ValueError)
-    state = sqlstate(error)
-    return state[:2] in {"08", "40", "53", "57"} or state in {"25P03", "25P04", "55P03"}

@@ -13,7 +13,6 @@ import structlog
 from sqlalchemy import func, select, text
 
 from shared import clock, instruments
-from shared.database import transient
 from shared.http.idempotency import forget_expired
 from shared.messaging.consumer import consume
 from shared.messaging.inbox import Inbox
@@ -22,6 +21,7 @@ from shared.messaging.parking import parked_event
 from shared.messaging.relay import Relay
 from shared.messaging.topics import await_topics
 from shared.service import Periodic, Runtime, Service
+from shared.sqlerrors import transient
 
 log = structlog.get_logger()
 

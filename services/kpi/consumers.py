@@ -16,12 +16,13 @@ from services.kpi.commands.recording import record
 from services.kpi.projections.facts import Fact
 from shared import clock
 from shared.contracts.envelope import Meta
-from shared.database import Transaction, transient
+from shared.database import Transaction
 from shared.messaging import parking
 from shared.messaging.parking import Letter, parked_event
 from shared.messaging.receiver import Receiver, count, letter_of, waited
 from shared.service import Runtime
 from shared.settings import Settings
+from shared.sqlerrors import transient
 
 log = structlog.get_logger()
 

@@ -18,9 +18,9 @@ from services.kpi.metrics.recurring import NO_COURSE, courses, shown
 from services.kpi.queries.decisions import decisions
 from services.kpi.schemas.figures import Figure
 from shared import clock
-from shared.database import transient
 from shared.money import Money
 from shared.service import Runtime
+from shared.sqlerrors import transient
 
 log = structlog.get_logger()
 EVERY_SECONDS = 5.0

@@ -17,9 +17,10 @@ from starlette.responses import Response
 
 from shared import clock
 from shared.auth import SAFE, Role, User, authenticate
-from shared.database import Transaction, sqlstate
+from shared.database import Transaction
 from shared.errors import Invalid
 from shared.http.idempotency import Claim
+from shared.sqlerrors import sqlstate
 
 AGAIN = frozenset({"23505", "40001", "40P01"})  # lost a race: unique value, serialization, deadlock
 TRIES = 3

@@ -17,9 +17,9 @@ from starlette.responses import Response
 
 from shared import clock
 from shared.auth import User
-from shared.database import sqlstate
 from shared.errors import Forbidden, Invalid, Refused
 from shared.messaging.outbox import plumbing
+from shared.sqlerrors import sqlstate
 
 KEEP = timedelta(hours=24)
 WAIT = "5s"

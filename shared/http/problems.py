@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError, TimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from shared.database import cause_of, sqlstate, transient
 from shared.errors import Invalid, NotFound, Overloaded, Problem, Refused
+from shared.sqlerrors import cause_of, sqlstate, transient
 from shared.tracing import trace_id
 
 log = structlog.get_logger()

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from shared import clock
 from shared.auth import Role, authenticate
-from shared.database import Transaction, transient
+from shared.database import Transaction
 from shared.errors import Invalid, NotFound
 from shared.http.bodies import Answer
 from shared.http.door import Door, Endpoint, Reading, Who, allowed
@@ -30,6 +30,7 @@ from shared.imports.resource import Resource
 from shared.imports.tables import ImportJobRow
 from shared.imports.uploads import Survey, Upload, bounded, received, survey
 from shared.service import Runtime
+from shared.sqlerrors import transient
 
 log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import update
 
 from shared import clock
-from shared.database import Database, Transaction, cause_of, sqlstate, transient
+from shared.database import Database, Transaction
 from shared.errors import Problem
 from shared.http.problems import as_problem
 from shared.imports import store
@@ -30,6 +30,7 @@ from shared.imports.store import Superseded
 from shared.imports.tables import ImportJobRow
 from shared.imports.uploads import effective_mapping
 from shared.money import Money, decimals
+from shared.sqlerrors import cause_of, sqlstate, transient
 
 log = structlog.get_logger()
 

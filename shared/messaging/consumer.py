@@ -15,9 +15,9 @@ from typing import Any, Protocol
 import structlog
 
 from shared import instruments
-from shared.database import transient
 from shared.messaging.kafka import AIOKafkaConsumer, ConsumerRecord, KafkaError, TopicPartition, make_consumer
 from shared.messaging.offsets import Ends, Fenced, Hole
+from shared.sqlerrors import transient
 
 log = structlog.get_logger()
 

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from shared import tracing
 from shared.contracts.base import Event
 from shared.contracts.envelope import Meta
-from shared.database import Database, Transaction, transient
+from shared.database import Database, Transaction
 from shared.messaging import parking
 from shared.messaging.parking import Letter, Stream
 from shared.messaging.receiver import Receiver, count, letter_of, waited
+from shared.sqlerrors import transient
 
 log = structlog.get_logger()
 

@@ -5,8 +5,9 @@ import contextlib
 
 import asyncpg
 
-from shared.database import Database, transient
+from shared.database import Database
 from shared.messaging.relay import CHANNEL
+from shared.sqlerrors import transient
 
 PACE_SECONDS = 0.002
 

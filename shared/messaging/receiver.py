@@ -13,12 +13,13 @@ import structlog
 from shared import clock, instruments
 from shared.contracts import EVENTS
 from shared.contracts.envelope import Meta, Undecodable, decode
-from shared.database import Database, Transaction, transient
+from shared.database import Database, Transaction
 from shared.messaging import offsets
 from shared.messaging.consumer import Batch
 from shared.messaging.kafka import ConsumerRecord, TopicPartition
 from shared.messaging.offsets import Ends, Fenced
 from shared.messaging.parking import Letter
+from shared.sqlerrors import transient
 
 log = structlog.get_logger()
 

@@ -16,8 +16,9 @@ import structlog
 
 from shared import instruments
 from shared.contracts.envelope import decode, with_sequence
-from shared.database import Database, transient
+from shared.database import Database
 from shared.messaging.kafka import PARTITIONS, KafkaError, Outgoing, Sender, TopicPartition, make_reader
+from shared.sqlerrors import transient
 
 log = structlog.get_logger()
 

@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from shared.database import Transaction, transient
+from shared.database import Transaction
 from shared.errors import Problem
 from shared.http.problems import as_problem
+from shared.sqlerrors import transient
 
 T = TypeVar("T")
 R = TypeVar("R")
