@@ -34,7 +34,7 @@ SESSION_SETTINGS = {
     "application_name": "themodel",
     "timezone": "UTC",
     "idle_in_transaction_session_timeout": "10000",  # a frozen process must not hold its locks
-    "lock_timeout": "8000",
+    "lock_timeout": "5000",  # as long as the twin of a request waits for the first
     "statement_timeout": "60000",
     "jit": "off",
 }

@@ -17,12 +17,12 @@ from starlette.responses import Response
 
 from shared import clock
 from shared.auth import User
+from shared.database import fetch
 from shared.errors import Forbidden, Invalid, Refused
 from shared.messaging.outbox import plumbing
 from shared.sqlerrors import sqlstate
 
 KEEP = timedelta(hours=24)
-WAIT = "5s"
 LONGEST = 255
 KEPT_HEADERS = ("etag", "location", "content-type")
 ROLES = "roles"  # kept beside the headers: no header of ours has that name
@@ -45,10 +45,9 @@ ON CONFLICT (scope, key) DO UPDATE SET body_hash = excluded.body_hash, status = 
 WHERE idempotency_key.created_at < :expired RETURNING 1
 """)
 _STORED = text("SELECT body_hash, status, headers, body FROM idempotency_key WHERE scope = :scope AND key = :key")
-_REMEMBER = text("""
-UPDATE idempotency_key SET status = :status, headers = CAST(:headers AS jsonb), body = :body
-WHERE scope = :scope AND key = :key
-""")
+_REMEMBER = """
+UPDATE idempotency_key SET status = $3, headers = $4::text::jsonb, body = $5 WHERE scope = $1 AND key = $2
+"""
 _FORGET = text("DELETE FROM idempotency_key WHERE created_at < :expired")
 
 
@@ -69,10 +68,8 @@ class Claim:
             return None
         place = {"scope": self._scope, "key": self.key}
         try:
-            await session.execute(text(f"SET LOCAL lock_timeout = '{WAIT}'"))
             expired = clock.utc_now() - KEEP
             mine = await session.scalar(_CLAIM, {**place, "hash": self._hash, "expired": expired})
-            await session.execute(text("SET LOCAL lock_timeout = DEFAULT"))
         except Exception as error:
             if sqlstate(error) == "55P03":
                 raise Refused("The first request with this key is still running", rule="in_flight") from error
@@ -91,16 +88,8 @@ class Claim:
         if self.key is None:
             return
         headers = {name: value for name, value in response.headers.items() if name in KEPT_HEADERS}
-        await session.execute(
-            _REMEMBER,
-            {
-                "scope": self._scope,
-                "key": self.key,
-                "status": response.status_code,
-                "headers": orjson.dumps({**headers, ROLES: sorted(self._user.roles)}).decode(),
-                "body": bytes(response.body),
-            },
-        )
+        kept = orjson.dumps({**headers, ROLES: sorted(self._user.roles)}).decode()
+        await fetch(session, _REMEMBER, self._scope, self.key, response.status_code, kept, bytes(response.body))
 
 
 async def forget_expired(session: AsyncSession) -> None:
