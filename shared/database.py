@@ -122,21 +122,27 @@ class Transaction:
         held: AnyRow | None = self._held[row, key]
         return held
 
+    async def find(self, row: type[AnyRow], where: str, *arguments: Any, lock: bool = True) -> list[AnyRow]:
+        """The rows of which `where` is true, in the driver's own words, in the order of their keys, so that two acts
+        that lock them cannot deadlock. Whether there are any is asked in the cheap way: mostly there are none."""
+        (key,), table = inspect(row).primary_key, inspect(row).local_table
+        ending = f"ORDER BY {key.name} {'FOR UPDATE' if lock else ''}"
+        keys = f"SELECT {key.name} FROM {table} WHERE {where} {ending}"
+        known = [found[0] for found in await self.fetch(keys, *arguments)]
+        if not known:
+            return []
+        query = select(row).where(key.in_(known)).order_by(key)
+        return list(await self.session.scalars(query, execution_options={"populate_existing": lock}))
+
     async def hold(self, row: type[AnyRow], keys: Iterable[Any]) -> None:
-        """Lock these rows in one statement, in the order of their keys; those that do not exist are known not to, as
-        long as whoever makes one of them uses `add`. What `locked` answers then needs no statement."""
+        """Lock these rows in one statement; those that do not exist are known not to, as long as whoever makes one of
+        them uses `add`. What `locked` answers then needs no statement."""
         wanted = {key for key in keys if (row, key) not in self._held}
         if not wanted:
             return
         self._held |= dict.fromkeys((row, key) for key in wanted)
-        (key,), table = inspect(row).primary_key, inspect(row).local_table
-        # What a batch tells of is mostly new: whether there is anything is asked in the cheap way.
-        lock = f"SELECT {key.name} FROM {table} WHERE {key.name} = ANY($1) ORDER BY {key.name} FOR UPDATE"
-        known = [found[0] for found in await self.fetch(lock, sorted(wanted))]
-        if not known:
-            return
-        query = select(row).where(key.in_(known))
-        for found in await self.session.scalars(query, execution_options={"populate_existing": True}):
+        (key,) = inspect(row).primary_key
+        for found in await self.find(row, f"{key.name} = ANY($1)", sorted(wanted)):
             self._held[row, _key_of(found)] = found
 
     async def lock(self, row: type[Row], key: UUID | str, *, retry_after: int | None = None) -> Row:

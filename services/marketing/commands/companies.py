@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
+from services.marketing.commands.aliases import aliases_of
 from services.marketing.commands.changes import blanks, change
 from services.marketing.commands.locks import lock_spellings
 from services.marketing.domain.folding import company_key
@@ -62,24 +63,22 @@ class Companies:
         return found
 
     async def _search(self, keys: list[CompanyKeys]) -> None:
-        session = self._tx.session
-        external = {key.external_id for key in keys if key.external_id}
-        conditions = [
-            column.in_(values)
-            for column, values in (
-                (AccountRow.external_id, external),
-                (AccountRow.corporate_number, {key.corporate_number for key in keys if key.corporate_number}),
-                (AccountRow.domain, {key.domain for key in keys if key.domain}),
-                (AccountRow.name_key, {key.name for key in keys if key.name}),
-            )
-            if values
-        ]
-        aliases: dict[UUID, str] = {}
-        if external:
-            query = select(AliasRow).where(AliasRow.kind == ALIAS, AliasRow.external_id.in_(external))
-            aliases = {alias.target_id: alias.external_id for alias in await session.scalars(query)}
-            conditions.append(AccountRow.id.in_(aliases))
-        rows = list(await session.scalars(select(AccountRow).where(or_(*conditions)).order_by(AccountRow.created_at)))
+        external = [key.external_id for key in keys if key.external_id]
+        aliases = await aliases_of(self._tx, ALIAS, external)
+        found = await self._tx.find(
+            AccountRow,
+            """
+            external_id = ANY($1) OR corporate_number = ANY($2) OR domain = ANY($3) OR name_key = ANY($4)
+            OR id = ANY($5)
+            """,
+            external,
+            [key.corporate_number for key in keys if key.corporate_number],
+            [key.domain for key in keys if key.domain],
+            [key.name for key in keys if key.name],
+            list(aliases),
+            lock=False,
+        )
+        rows = sorted(found, key=lambda row: row.created_at)
         await self.remember({row.merged_into_id for row in rows if row.merged_into_id})
         for row in rows:
             self.rows.setdefault(row.id, row)

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, or_, select
-
+from services.marketing.commands.aliases import aliases_of
 from services.marketing.commands.locks import lock_spellings
 from services.marketing.domain.folding import email_key, name_key, phone_key
 from services.marketing.domain.identity import PERSON_RULES, Directory, PersonKeys
@@ -14,7 +13,6 @@ from shared.database import Transaction
 from shared.errors import Refused
 
 ALIAS = "lead"
-_ALIASES = "SELECT target_id, external_id FROM alias WHERE kind = $1 AND external_id = ANY($2)"
 People = Directory[LeadRow]
 
 
@@ -52,13 +50,11 @@ async def load_people(tx: Transaction, told: Iterable[PersonKeys]) -> People:
     weak = [f"phone {key.phone}" for key in keys if key.phone]
     await lock_spellings(tx, weak + [f"name {key.name} {key.account}" for key in keys if key.name and key.account])
     external = {key.external_id for key in keys if key.external_id}
-    aliases: dict[UUID, str] = {}
-    if external:
-        aliases = {row["target_id"]: row["external_id"] for row in await tx.fetch(_ALIASES, ALIAS, list(external))}
-    rows = await _locked(tx, _candidates(keys, external, aliases))
+    aliases = await aliases_of(tx, ALIAS, external)
+    rows = await _candidates(tx, keys, external, aliases)
     standing = {row.id: row for row in rows}
     if further := {row.merged_into_id for row in rows if row.merged_into_id} - standing.keys():
-        standing |= {row.id: row for row in await _locked(tx, select(LeadRow).where(LeadRow.id.in_(further)))}
+        standing |= {row.id: row for row in await tx.find(LeadRow, "id = ANY($1)", list(further))}
     people: People = Directory(PERSON_RULES)
     for row in sorted(rows, key=lambda row: (row.created_at, row.id)):
         people.put(keys_of(row), standing[row.stands_for])
@@ -67,25 +63,23 @@ async def load_people(tx: Transaction, told: Iterable[PersonKeys]) -> People:
     return people
 
 
-async def _locked(tx: Transaction, query: Select[LeadRow]) -> list[LeadRow]:
-    """In the order of their ids, so that two acts cannot deadlock."""
-    options = {"populate_existing": True}
-    return list(await tx.session.scalars(query.order_by(LeadRow.id).with_for_update(), execution_options=options))
-
-
-def _candidates(keys: list[PersonKeys], external: set[str], aliases: Iterable[UUID]) -> Select[LeadRow]:
-    emails = {key.email for key in keys if key.email}
-    phones = {key.phone for key in keys if key.phone}
+async def _candidates(
+    tx: Transaction, keys: list[PersonKeys], external: set[str], aliases: Iterable[UUID]
+) -> list[LeadRow]:
     named = [key for key in keys if key.name and key.account]
-    conditions = [
-        *([LeadRow.external_id.in_(external), LeadRow.id.in_(aliases)] if external else ()),
-        *([LeadRow.email_key.in_(emails)] if emails else ()),
-        *([LeadRow.phone_key.in_(phones)] if phones else ()),
-    ]
-    if named:
-        names, accounts = {key.name for key in named}, {key.account for key in named}
-        conditions.append(and_(LeadRow.name_key.in_(names), LeadRow.account_id.in_(accounts)))
-    return select(LeadRow).where(or_(False, *conditions))
+    return await tx.find(
+        LeadRow,
+        """
+        external_id = ANY($1) OR id = ANY($2) OR email_key = ANY($3) OR phone_key = ANY($4)
+        OR (name_key = ANY($5) AND account_id = ANY($6))
+        """,
+        list(external),
+        list(aliases),
+        [key.email for key in keys if key.email],
+        [key.phone for key in keys if key.phone],
+        [key.name for key in named],
+        [key.account for key in named],
+    )
 
 
 async def lock_lead(tx: Transaction, lead_id: UUID) -> LeadRow:
@@ -108,6 +102,5 @@ def refuse_gone(row: LeadRow) -> None:
 async def family(tx: Transaction, lead_ids: Iterable[UUID]) -> dict[UUID, UUID]:
     """Every lead that is one of these persons, and the one that stands for it."""
     wanted = set(lead_ids)
-    query = select(LeadRow.id, LeadRow.merged_into_id).where(LeadRow.merged_into_id.in_(wanted))
-    merged = {row.id: row.merged_into_id for row in await tx.session.execute(query)}
-    return {lead_id: lead_id for lead_id in wanted} | merged
+    merged = await tx.fetch("SELECT id, merged_into_id FROM lead WHERE merged_into_id = ANY($1)", list(wanted))
+    return {lead_id: lead_id for lead_id in wanted} | {row["id"]: row["merged_into_id"] for row in merged}
