@@ -1,5 +1,5 @@
-"""`POST …:batch`: many at once in one set-based act; where that fails, one at a time, so that a bad item costs only
-itself. Each item has its own answer."""
+"""`POST …:batch`: many at once in one set-based act; where that fails, in halves down to single items, so that a bad
+one costs only itself. Each item has its own answer."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
@@ -70,7 +70,7 @@ async def answer_each(tx: Transaction, body: BatchIn[T], act: Act[T]) -> BatchOu
     """`act` says what was done with each item, in their order; what is malformed never reaches it."""
     tx.if_match = None  # it speaks of one resource
     good = [item for item in body.items if not isinstance(item, Malformed)]
-    done = iter(await _all_or_each(tx, good, act) if good else [])
+    done = iter(await _all_or_halves(tx, good, act) if good else [])
     found = [item if isinstance(item, Malformed) else next(done) for item in body.items]
     return BatchOut(items=[_answer(index, result) for index, result in enumerate(found)])
 
@@ -81,7 +81,7 @@ def _answer(index: int, found: Done | Problem) -> ItemOut:
     return ItemOut(index=index, status=found.status, id=found.id)
 
 
-async def _all_or_each(tx: Transaction, items: Sequence[T], act: Act[T]) -> list[Done | Problem]:
+async def _all_or_halves(tx: Transaction, items: Sequence[T], act: Act[T]) -> list[Done | Problem]:
     """One result for each item, in order. An engine away, and a bug, are raised."""
     kept, acts = len(tx.outbox), tx.mark()
     try:
@@ -97,4 +97,5 @@ async def _all_or_each(tx: Transaction, items: Sequence[T], act: Act[T]) -> list
         tx.forget(acts)
     if len(items) == 1:
         return [problem]
-    return [result for item in items for result in await _all_or_each(tx, [item], act)]
+    middle = len(items) // 2
+    return [*await _all_or_halves(tx, items[:middle], act), *await _all_or_halves(tx, items[middle:], act)]
