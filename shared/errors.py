@@ -45,10 +45,19 @@ class Stale(Problem):
     status, rule, title = 412, "stale", "The resource has changed since you read it"
 
 
+class Malformed(Problem):
+    """Malformed input; `errors` names each field and the rule it breaks."""
+
+    status, rule, title = 422, "invalid", "The request is malformed"
+
+    def __init__(self, errors: Sequence[Mapping[str, str]]) -> None:
+        super().__init__("; ".join(f"{e['field']}: {e['rule']}" for e in errors[:5]), errors=errors)
+
+
 class Invalid(Problem):
     """Malformed input; `field` is the place, `detail` the rule it breaks."""
 
-    status, rule, title = 422, "invalid", "The request is malformed"
+    status, rule, title = Malformed.status, Malformed.rule, Malformed.title
 
     def __init__(self, field: str, detail: str, *, rule: str | None = None) -> None:
         super().__init__(detail, rule=rule, errors=[{"field": field, "rule": detail}])

@@ -70,7 +70,7 @@ async def _sent(voices: Voices, file: File, seed: int) -> tuple[date, int, str] 
 async def read_codes(voices: Voices) -> Codes:
     """The departments' own lists."""
     codes: dict[str, list[Code]] = {}
-    passes = (await voices.get("inside_sales", "/v1/rules/hand_over"))["body"]["passes"]
+    passes = (await voices.get("inside_sales", "/v1/rules/hand_over"))["rule"]["passes"]
     for service, purposes in LISTS.items():
         lists = await voices.get(service, "/v1/reasons")
         for purpose in purposes:
@@ -80,7 +80,7 @@ async def read_codes(voices: Voices) -> Codes:
                 for found in lists[purpose]
                 if found["code"] not in UNSAID
             ]
-    onboarding = (await voices.get("customer_success", "/v1/rules/onboarding"))["body"]
+    onboarding = (await voices.get("customer_success", "/v1/rules/onboarding"))["rule"]
     codes["onboarding"] = [Code(task["key"]) for task in onboarding["plans"][0]["tasks"]]
     return codes
 
@@ -119,10 +119,10 @@ class History:
 
     async def _plan_onboarding(self, months: int) -> None:
         """A deal of the whole history has an onboarding plan, so that its tasks can be told."""
-        rule = (await self._voices.get("customer_success", "/v1/rules/onboarding"))["body"]
+        rule = (await self._voices.get("customer_success", "/v1/rules/onboarding"))["rule"]
         days = months * 31 + 31
         if rule["plan_within_days"] < days:
-            body = {"body": {**rule, "plan_within_days": days}}
+            body = {"rule": {**rule, "plan_within_days": days}}
             who = company.CUSTOMER_SUCCESS[0]
             await self._voices.say(who, "PUT", "customer_success", "/v1/rules/onboarding", body)
 

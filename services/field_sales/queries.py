@@ -20,7 +20,6 @@ from services.field_sales.models import (
     OpportunityRow,
     PromiseRow,
     RepRow,
-    RuleRow,
     StepRow,
 )
 from services.field_sales.schemas.answers import (
@@ -195,9 +194,3 @@ async def slots(
     )
     busy = [(start, end) for start, end in await session.execute(query)]
     return free_slots(hours, since, until, busy, now)
-
-
-async def rules(session: AsyncSession, name: str | None = None) -> list[RuleRow]:
-    """All versions, the newest first."""
-    query = select(RuleRow).order_by(RuleRow.name, RuleRow.version.desc())
-    return list(await session.scalars(query if name is None else query.where(RuleRow.name == name)))

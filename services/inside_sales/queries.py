@@ -5,7 +5,6 @@ import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,23 +20,21 @@ from services.inside_sales.domain.sla import SlaRule
 from services.inside_sales.domain.valve import COMPANY
 from services.inside_sales.domain.week import week_of
 from services.inside_sales.models import (
-    ADAPTERS,
+    RULES,
     ActivityRow,
     AppointmentRow,
     AppointmentStatus,
     CompanyRow,
-    InForce,
     ProspectChangeRow,
     ProspectCycleRow,
     ProspectRow,
     RepRow,
-    RuleRow,
     ValveRow,
     read_thresholds,
-    rule_in_force,
 )
 from services.inside_sales.models.queue import held_back, ordered
 from shared.errors import Invalid, NotFound
+from shared.rules import InForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class Surroundings:
 
 
 async def surroundings(session: AsyncSession, rows: Sequence[ProspectRow], now: datetime) -> Surroundings:
-    queue = await rule_in_force(session, QueueRule, now)
+    queue = await RULES.in_force(session, QueueRule, now)
     needed = await read_thresholds(session)
     waiting = [row for row in rows if row.status is Status.WAITING]
     default = queue.rule.default_score
@@ -131,7 +128,7 @@ async def queue(
     after: tuple[float, UUID] | None = None
     if cursor:
         now, after = _read_cursor(cursor)
-    rule = await rule_in_force(session, QueueRule, now)
+    rule = await RULES.in_force(session, QueueRule, now)
     query = ordered(rule.rule, await read_thresholds(session), now, within, held=held)
     if after:
         priority = query.selected_columns["priority"].element
@@ -190,7 +187,7 @@ async def weeks_of(session: AsyncSession, rep_id: str, weeks: int, now: datetime
     rep = await session.get(RepRow, rep_id)
     if rep is None:
         raise NotFound(f"There is no rep {rep_id}")
-    sla = await rule_in_force(session, SlaRule, now)
+    sla = await RULES.in_force(session, SlaRule, now)
     zone = ZoneInfo(sla.rule.timezone)
     found = []
     begin, end = week_of(now, zone)
@@ -205,17 +202,3 @@ async def weeks_of(session: AsyncSession, rep_id: str, weeks: int, now: datetime
         found.append(Week(begin, rep.slots_per_week, len(booked), booked))
         begin, end = week_of(end + timedelta(hours=12), zone)
     return zone, found
-
-
-async def rules(session: AsyncSession, now: datetime, name: str | None = None) -> list[RuleRow]:
-    """The versions in force; with a name, all versions of that rule, the newest first. Raises NotFound."""
-    if name is None:
-        valid = select(RuleRow).where(RuleRow.valid_from <= now).order_by(RuleRow.name, *_newest_first())
-        return [next(group) for _, group in groupby(await session.scalars(valid), key=lambda row: row.name)]
-    if name not in ADAPTERS:
-        raise NotFound(f"There is no rule {name}; there are {', '.join(ADAPTERS)}")
-    return list(await session.scalars(select(RuleRow).where(RuleRow.name == name).order_by(*_newest_first())))
-
-
-def _newest_first() -> tuple[Any, ...]:
-    return RuleRow.valid_from.desc(), RuleRow.version.desc()

@@ -15,7 +15,6 @@ from services.marketing.models import (
     LeadCycleRow,
     LeadRow,
     RecyclingRow,
-    RuleRow,
     TouchRow,
 )
 from shared.database import Record
@@ -97,12 +96,6 @@ async def touches_of(session: AsyncSession, lead_id: UUID, given: ListQuery) -> 
 async def changes_of(session: AsyncSession, subject_id: UUID, limit: int) -> list[ChangeRow]:
     query = select(ChangeRow).where(ChangeRow.subject_id == subject_id)
     return list(await session.scalars(query.order_by(ChangeRow.at.desc(), ChangeRow.id.desc()).limit(limit)))
-
-
-async def rule_versions(session: AsyncSession, name: str | None) -> list[RuleRow]:
-    """Newest first within each rule."""
-    query = select(RuleRow).order_by(RuleRow.name, RuleRow.valid_from.desc(), RuleRow.version.desc())
-    return list(await session.scalars(query.where(RuleRow.name == name) if name else query))
 
 
 def recycling_in(status: str, today: date) -> Any:

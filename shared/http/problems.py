@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError, TimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from shared.errors import Invalid, NotFound, Overloaded, Problem, Refused
+from shared.errors import Invalid, Malformed, NotFound, Overloaded, Problem, Refused
 from shared.sqlerrors import cause_of, sqlstate, transient
 from shared.tracing import trace_id
 
@@ -29,16 +29,21 @@ def problem_response(problem: Problem) -> Response:
         headers["Retry-After"] = str(retry)
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return _response(problem.status, problem.rule, problem.title, problem.detail, problem.more, headers)
+    return _response(problem_body(problem), headers)
 
 
-def _response(
-    status: int, rule: str, title: str, detail: str, more: Mapping[str, Any], headers: Mapping[str, str]
-) -> Response:
-    body = {"type": f"/problems/{rule}", "title": title, "status": status, "detail": detail, **more}
+def problem_body(problem: Problem) -> dict[str, Any]:
+    return {**_body(problem.rule, problem.title, problem.status, problem.detail), **problem.more}
+
+
+def _body(rule: str, title: str, status: int, detail: str) -> dict[str, Any]:
+    return {"type": f"/problems/{rule}", "title": title, "status": status, "detail": detail}
+
+
+def _response(body: dict[str, Any], headers: Mapping[str, str]) -> Response:
     if trace := trace_id():
         body["trace_id"] = trace
-    return Response(orjson.dumps(body, default=str), status, dict(headers), MEDIA_TYPE)
+    return Response(orjson.dumps(body, default=str), body["status"], dict(headers), MEDIA_TYPE)
 
 
 def as_problem(error: BaseException) -> Problem | None:
@@ -76,16 +81,14 @@ async def _on_problem(_: Request, error: Exception) -> Response:
 
 async def _on_validation(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = field_errors(error.errors())
-    detail = "; ".join(f"{e['field']}: {e['rule']}" for e in errors[:5])
-    return _response(422, "invalid", Invalid.title, detail, {"errors": errors}, {})
+    return problem_response(Malformed(field_errors(error.errors())))
 
 
 async def _on_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     rule = HTTP_RULES.get(error.status_code, "http")
     title = NotFound.title if error.status_code == 404 else str(error.detail)
-    return _response(error.status_code, rule, title, str(error.detail), {}, error.headers or {})
+    return _response(_body(rule, title, error.status_code, str(error.detail)), error.headers or {})
 
 
 async def unexpected(_: Request, error: Exception) -> Response:

@@ -69,14 +69,12 @@ async def test_the_capacity_of_a_rep_nobody_named_yet_makes_them_known(rig: Rig,
     assert (await rig.told())[0].data["rep_id"] == "new-one"
 
 
-async def test_leaders_and_sellers_keep_reps_and_rules(rig: Rig) -> None:
+async def test_leaders_and_sellers_keep_reps(rig: Rig) -> None:
     for role in ("inside_sales", "viewer"):
         other = Seller(rig.client(role))
         await other.call("PUT", "/reps/sato", REP, 403)
         await other.call("PUT", "/reps/sato/capacity", {"slots_per_week": 1}, 403)
-        await other.call("PUT", "/rules/phases", {"content": {}}, 403)
         await other.get("/reps")
-        await other.get("/rules")
     await Seller(rig.client("ops_lead")).call("PUT", "/reps/sato", REP, 201)
 
 
@@ -118,8 +116,8 @@ async def test_slots_begin_today_and_have_a_longest_stretch(seller: Seller) -> N
 
 async def test_a_day_off_is_data(seller: Seller) -> None:
     await seller.call("PUT", "/reps/sato", REP, 201)
-    rule = (await seller.get("/rules/business_hours"))["content"]
-    await seller.call("PUT", "/rules/business_hours", {"content": {**rule, "holidays": ["2035-04-02"]}})
+    rule = (await seller.get("/rules/business_hours"))["rule"]
+    await seller.call("PUT", "/rules/business_hours", {"rule": {**rule, "holidays": ["2035-04-02"]}})
     assert {start.day for start in await slots(seller, "from=2035-04-02&to=2035-04-04")} == {3}
 
 
@@ -127,10 +125,10 @@ async def test_a_new_version_of_the_phases_judges_what_comes_after_it(seller: Se
     opened = await seller.opened(expected_close_date="2026-06-30", occurred_at=wire(HANDED_OVER))
     rule = await seller.get("/rules/phases")
     assert rule["version"] == 1
-    content = rule["content"]
+    content = rule["rule"]
     content["phases"][0]["required"] = ["next_step_on"]
     content["to_win"] = ["first_visit"]
-    newer = await seller.call("PUT", "/rules/phases", {"content": content, "valid_from": wire(HANDED_OVER + 9 * DAY)})
+    newer = await seller.call("PUT", "/rules/phases", {"rule": content, "valid_from": wire(HANDED_OVER + 9 * DAY)})
     assert (newer["version"], newer["by"]) == (2, "sato")
     problem = await seller.act(opened, "phase", {"phase": "proposal"}, 409)
     assert problem["missing"] == ["next_step_on"]
@@ -140,14 +138,12 @@ async def test_a_new_version_of_the_phases_judges_what_comes_after_it(seller: Se
     assert (problem["type"], problem["missing"]) == ("/problems/exit_criteria", ["first_visit"])
     await seller.act(opened, "first-visit", {"need": "latent"})
     await seller.act(opened, "win")
-    versions = [(one["name"], one["version"]) for one in (await seller.get("/rules"))["items"]]
-    assert versions == [("business_hours", 1), ("discovery", 1), ("phases", 2), ("phases", 1)]
 
 
 async def test_an_appointment_held_can_be_a_criterion(rig: Rig, seller: Seller) -> None:
-    content = (await seller.get("/rules/phases"))["content"]
+    content = (await seller.get("/rules/phases"))["rule"]
     content["phases"][0]["required"] = ["appointment_held"]
-    await seller.call("PUT", "/rules/phases", {"content": content})
+    await seller.call("PUT", "/rules/phases", {"rule": content})
     sql = await offer(rig, appointment=True)
     await seller.act(sql.opportunity_id, "accept")
     problem = await seller.act(sql.opportunity_id, "phase", {"phase": "proposal"}, 409)
@@ -163,22 +159,22 @@ def phase(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "content", "field"),
     [
-        ("phases", {"phases": []}, "content.phases"),
-        ("phases", {"phases": [phase(), phase()]}, "content"),
-        ("phases", {"phases": [phase(probability=1.5)]}, "content.phases.0.probability"),
-        ("phases", {"phases": [phase(required=["luck"])]}, "content.phases.0.required.0"),
-        ("phases", {"phases": [phase(required=["mrr|luck"])]}, "content.phases.0.required.0"),
-        ("phases", {"phases": [phase(code="Not A Code")]}, "content.phases.0.code"),
-        ("discovery", {"luck": []}, "content.luck"),
-        ("business_hours", {"weekdays": [8], "hours": [{"opens": "09:00", "closes": "18:00"}]}, "content.weekdays.0"),
-        ("business_hours", {"weekdays": [1], "hours": [{"opens": "18:00", "closes": "09:00"}]}, "content.hours.0"),
-        ("business_hours", {"weekdays": [1], "hours": [], "timezone": "Mars/Base"}, "content.timezone"),
+        ("phases", {"phases": []}, "rule.phases"),
+        ("phases", {"phases": [phase(), phase()]}, "rule"),
+        ("phases", {"phases": [phase(probability=1.5)]}, "rule.phases.0.probability"),
+        ("phases", {"phases": [phase(required=["luck"])]}, "rule.phases.0.required.0"),
+        ("phases", {"phases": [phase(required=["mrr|luck"])]}, "rule.phases.0.required.0"),
+        ("phases", {"phases": [phase(code="Not A Code")]}, "rule.phases.0.code"),
+        ("discovery", {"luck": []}, "rule.luck"),
+        ("business_hours", {"weekdays": [8], "hours": [{"opens": "09:00", "closes": "18:00"}]}, "rule.weekdays.0"),
+        ("business_hours", {"weekdays": [1], "hours": [{"opens": "18:00", "closes": "09:00"}]}, "rule.hours.0"),
+        ("business_hours", {"weekdays": [1], "hours": [], "timezone": "Mars/Base"}, "rule.timezone"),
     ],
 )
 async def test_a_rule_that_makes_no_sense_is_refused(
     seller: Seller, name: str, content: dict[str, Any], field: str
 ) -> None:
-    problem = await seller.call("PUT", f"/rules/{name}", {"content": content}, 422)
+    problem = await seller.call("PUT", f"/rules/{name}", {"rule": content}, 422)
     assert problem["errors"][0]["field"] == field
 
 
@@ -195,7 +191,7 @@ async def test_coded_lists_have_words_in_both_languages(seller: Seller) -> None:
 
 
 async def test_phases_in_the_coded_lists_are_those_in_force(seller: Seller) -> None:
-    await seller.call("PUT", "/rules/phases", {"content": {"phases": [phase()]}})
+    await seller.call("PUT", "/rules/phases", {"rule": {"phases": [phase()]}})
     assert (await seller.get("/reasons?for=phase"))["phase"] == [
         {"code": "one", "ja": "一", "en": "One", "recyclable": None}
     ]

@@ -124,23 +124,6 @@ async def test_a_campaign_lives(desk: Desk) -> None:
     assert (await desk.api.get("/v1/campaigns?colour=red")).status_code == 422
 
 
-async def test_a_rule_has_versions(desk: Desk) -> None:
-    first = (await desk.api.get("/v1/rules/scoring")).json()
-    assert (first["version"], first["valid_from"]) == (1, "1970-01-01T00:00:00Z")
-    tomorrow = (clock.utc_now() + timedelta(days=1)).isoformat()
-    body = {"rule": first["rule"] | {"half_life_days": 7}, "valid_from": tomorrow, "note": "試し"}
-    planned = await desk.rig.client("ops_lead").put("/v1/rules/scoring", json=body)
-    assert (planned.status_code, planned.json()["version"]) == (200, 2)
-    assert (await desk.api.get("/v1/rules/scoring")).json()["version"] == 1  # it does not rule yet
-    versions = [(rule["name"], rule["version"]) for rule in (await desk.api.get("/v1/rules")).json()["items"]]
-    assert versions == [("company", 1), ("mql_criteria", 1), ("recycling", 1), ("scoring", 2), ("scoring", 1)]
-    wrong = await desk.api.put("/v1/rules/scoring", json={"rule": {"half_life_days": 7, "colour": "red"}})
-    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "rule.colour")
-    assert (await desk.api.put("/v1/rules/weather", json={"rule": {}})).status_code == 404
-    assert (await desk.api.get("/v1/rules/weather")).status_code == 404
-    assert (await desk.rig.client("inside_sales").put("/v1/rules/scoring", json=body)).status_code == 403
-
-
 async def test_the_coded_lists_have_words(desk: Desk) -> None:
     lists = (await desk.api.get("/v1/reasons")).json()
     assert {"cycle_source", "stage", "campaign_status", "company_work"} == set(lists)

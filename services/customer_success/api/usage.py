@@ -1,6 +1,7 @@
 """Use of the product, in bulk; and what waits for a contract or account nobody knows yet."""
 
-from datetime import date, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -9,21 +10,12 @@ from services.customer_success.commands.links import Link
 from services.customer_success.commands.record_usage import UsageTold, record_usage
 from services.customer_success.queries import activity as queries
 from services.customer_success.queries import lookup
-from services.customer_success.schemas.activity import (
-    FeatureOut,
-    Malformed,
-    UsageBatch,
-    UsageBatchOut,
-    UsageIn,
-    UsageItemOut,
-    UsageOut,
-    WaitingOut,
-    WeekOut,
-)
+from services.customer_success.schemas.activity import FeatureOut, UsageIn, UsageOut, WaitingOut, WeekOut
 from services.customer_success.schemas.fields import Day
 from services.customer_success.settings import company_day
 from shared.auth import Role
 from shared.errors import Invalid
+from shared.http.batch import BatchIn, BatchOut, Done, answer_each
 from shared.http.door import Door, Now, Reading, Tx, allowed
 from shared.http.paging import Page
 from shared.imports.importer import Taken
@@ -33,29 +25,16 @@ STATUS = {Taken.NEW: 201, Taken.UPDATED: 200, Taken.UNCHANGED: 200, Taken.WAITIN
 
 
 @router.post("/usage:batch", dependencies=[allowed(Role.CUSTOMER_SUCCESS)])
-async def post_usage(body: UsageBatch, tx: Tx, now: Now) -> UsageBatchOut:
-    """At most 1,000 rows of use; the same rows again change nothing. Weeks that are over are told by the worker."""
-    given = [_in_the_past(item, company_day(now)) for item in body.items]
-    told = [_told(item) for item in given if isinstance(item, UsageIn)]
-    outcomes = iter(await record_usage(tx, told, now))
-    items = []
-    for index, item in enumerate(given):
-        if isinstance(item, Malformed):
-            problem = {"type": "/problems/invalid", "title": Invalid.title, "status": 422, "errors": item.errors}
-            items.append(UsageItemOut(index=index, status=422, outcome="refused", problem=problem))
-        else:
-            items.append(_answer(index, next(outcomes)))
-    return UsageBatchOut(items=items)
+async def post_usage(body: BatchIn[UsageIn], tx: Tx, now: Now) -> BatchOut:
+    """Up to 1,000 rows of use: 201 new, 200 known or changed, 202 waiting for its contract or account. The same rows
+    again change nothing. Weeks that are over are told by the worker."""
 
+    async def act(items: Sequence[UsageIn]) -> list[Done]:
+        if any(item.date > company_day(now) for item in items):
+            raise Invalid("date", "lies in the future")
+        return [Done(STATUS[outcome]) for outcome in await record_usage(tx, [_told(item) for item in items], now)]
 
-def _in_the_past(item: UsageIn | Malformed, today: date) -> UsageIn | Malformed:
-    if isinstance(item, UsageIn) and item.date > today:
-        return Malformed(errors=[{"field": "date", "rule": "it lies in the future"}])
-    return item
-
-
-def _answer(index: int, outcome: Taken) -> UsageItemOut:
-    return UsageItemOut.model_validate({"index": index, "status": STATUS[outcome], "outcome": str(outcome)})
+    return await answer_each(tx, body, act)
 
 
 def _told(item: UsageIn) -> UsageTold:

@@ -22,7 +22,7 @@ from services.customer_success.commands.ledger import (
     supersede,
     tell_started,
 )
-from services.customer_success.commands.rules import in_force
+from services.customer_success.commands.rules import RULES
 from services.customer_success.commands.waiting import join_waiting
 from services.customer_success.domain.calendar import add_months
 from services.customer_success.domain.contracts import Act, Status, move
@@ -89,8 +89,7 @@ async def _customer(tx: Transaction, event: DealWon, meta: Meta, account_id: UUI
 async def _term(tx: Transaction, event: DealWon, meta: Meta) -> int:
     if event.term_months is not None:
         return event.term_months
-    _, defaults = await in_force(tx, ContractDefaults, meta.time)
-    return defaults.term_months
+    return (await RULES.in_force(tx.session, ContractDefaults, meta.time)).rule.term_months
 
 
 def _account_of(event: DealWon, opportunity: OpportunityRow | None) -> UUID:
@@ -224,7 +223,7 @@ async def _promise(tx: Transaction, customer: CustomerRow, opportunity_id: UUID,
 
 async def _plan_onboarding(tx: Transaction, customer: CustomerRow, starts_on: date, meta: Meta) -> None:
     """The plan of a new customer, or of one who comes back: then it is another round. History gets none."""
-    _, rule = await in_force(tx, Onboarding, meta.recorded)
+    rule = (await RULES.in_force(tx.session, Onboarding, meta.recorded)).rule
     tasks = plan(rule.templates(), segment=customer.segment, product=customer.product, starts_on=starts_on)
     if not tasks or meta.recorded - meta.time > timedelta(days=rule.plan_within_days):
         return

@@ -7,7 +7,7 @@ from sqlalchemy import and_, func, or_, select
 from services.customer_success.commands.contract_acts import follow_calendar
 from services.customer_success.commands.customers import lock_customers, settle_customers, state_of
 from services.customer_success.commands.health import UNDER_CONTRACT
-from services.customer_success.commands.rules import in_force
+from services.customer_success.commands.rules import RULES
 from services.customer_success.domain.contracts import Status
 from services.customer_success.models import ContractRow, CustomerRow, UsageRow
 from services.customer_success.schemas.rules import Dormancy
@@ -53,8 +53,8 @@ async def settle_imported(tx: Transaction, now: datetime) -> int:
 
 async def follow_dormancy(tx: Transaction, now: datetime) -> int:
     """Customers under contract who used nothing for so long are told once; who uses something again is awake."""
-    _, rule = await in_force(tx, Dormancy, now)
-    quiet_from = company_day(now) - timedelta(days=rule.quiet_days)
+    quiet_days = (await RULES.in_force(tx.session, Dormancy, now)).rule.quiet_days
+    quiet_from = company_day(now) - timedelta(days=quiet_days)
     row = CustomerRow
     last_use = select(func.max(UsageRow.day)).where(UsageRow.customer_id == row.id).correlate(row).scalar_subquery()
     falls_asleep = and_(row.status.in_(UNDER_CONTRACT), row.dormant_since.is_(None), last_use <= quiet_from)

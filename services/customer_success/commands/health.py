@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from services.customer_success.commands.picture import gather
 from services.customer_success.commands.risk import follow_alarm
-from services.customer_success.commands.rules import in_force
+from services.customer_success.commands.rules import RULES
 from services.customer_success.domain.conditions import ringing
 from services.customer_success.domain.facts import Picture, facts
 from services.customer_success.domain.health import Band, Fact, Formula, Health, judge, moved
@@ -41,9 +41,10 @@ async def mark_stale(tx: Transaction, customers: Collection[UUID]) -> None:
         await tx.session.execute(update(HealthRow).where(HealthRow.customer_id.in_(locked)).values(stale=True))
 
 
-async def mark_all_stale(tx: Transaction) -> None:
-    """The formula changed."""
-    await tx.session.execute(update(HealthRow).where(~HealthRow.stale).values(stale=True))
+async def judge_anew(tx: Transaction, rule: object, _: datetime) -> None:
+    """A rule changed; by those of health everybody is judged again soon."""
+    if isinstance(rule, HealthRule | ChurnRisk):
+        await tx.session.execute(update(HealthRow).where(~HealthRow.stale).values(stale=True))
 
 
 async def judge_stale(tx: Transaction, now: datetime) -> int:
@@ -67,9 +68,9 @@ async def judge_health(tx: Transaction, ids: Collection[UUID], now: datetime) ->
     if not ids:
         return
     await tx.session.flush()
-    version, rule = await in_force(tx, HealthRule, now)
-    _, risk = await in_force(tx, ChurnRisk, now)
-    formula, alarms = rule.formula(version), risk.to_domain()
+    health = await RULES.in_force(tx.session, HealthRule, now)
+    risk = await RULES.in_force(tx.session, ChurnRisk, now)
+    formula, alarms = health.rule.formula(health.version), risk.rule.to_domain()
     healths = await _locked(tx, ids)
     query = select(CustomerRow).where(CustomerRow.id.in_(ids), CustomerRow.status.in_(UNDER_CONTRACT))
     customers = list(await tx.session.scalars(query.order_by(CustomerRow.id)))

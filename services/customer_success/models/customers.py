@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.customer_success.models.base import Base, Page, Resource, Sliced
 from shared.database import Words
+from shared.rules import RuleVersion
 
 
 class CustomerRow(Resource, Sliced):
@@ -98,14 +99,5 @@ class RevisionRow(Base):
     changes: Mapped[Page]
 
 
-class RuleRow(Base):
-    """One version of a rule; the one in force is the newest that is already valid."""
-
-    __tablename__ = "rule"
-
-    name: Mapped[Words] = mapped_column(primary_key=True)
-    version: Mapped[int] = mapped_column(primary_key=True)
-    valid_from: Mapped[datetime]
-    body: Mapped[Page]
-    by: Mapped[Words]
-    created_at: Mapped[datetime]
+class RuleRow(Base, RuleVersion):
+    rule: Mapped[Page] = mapped_column("body")  # an older name

@@ -13,7 +13,6 @@ from services.customer_success.models import (
     HealthRow,
     HealthSnapshotRow,
     RiskRow,
-    RuleRow,
     TicketRow,
     UsageRow,
     WaitingAmendmentRow,
@@ -105,8 +104,3 @@ async def score_before(session: AsyncSession, key: UUID, now: datetime, days: in
 async def alarms(session: AsyncSession, key: UUID) -> Sequence[RiskRow]:
     query = select(RiskRow).where(RiskRow.customer_id == key).order_by(RiskRow.raised_at.desc()).limit(100)
     return (await session.scalars(query)).all()
-
-
-async def rules(session: AsyncSession) -> Sequence[RuleRow]:
-    """Every version written down, the newest first."""
-    return (await session.scalars(select(RuleRow).order_by(RuleRow.name, RuleRow.version.desc()))).all()

@@ -1,25 +1,15 @@
 """Use, tickets and health over HTTP."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.customer_success.domain.health import Band
 from services.customer_success.schemas.fields import Day
 from shared.http.bodies import Answer, Body, Dated, Key, LongText, Past, Text
 from shared.http.paging import ListQuery
-from shared.http.problems import field_errors
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
 TicketStatus = Literal["open", "closed"]
@@ -30,6 +20,12 @@ class UsageIn(Body):
 
     Without an `external_id` the row of this contract or customer, day and feature is replaced.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"contract_external_id": "S-1001", "date": "2026-04-02", "feature": "reports", "count": 12}]
+        }
+    )
 
     contract_id: UUID | None = None
     contract_external_id: Key | None = None
@@ -50,45 +46,6 @@ class UsageIn(Body):
         if all(getattr(self, name) is None for name in names):
             raise ValueError(f"one of {', '.join(names)} says whose it is")
         return self
-
-
-class Malformed(BaseModel):
-    errors: list[dict[str, str]]
-
-
-def _each(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return handler(value)
-    except ValidationError as error:
-        return Malformed(errors=field_errors(error.errors()))
-
-
-class UsageBatch(BaseModel):
-    """At most 1,000 rows; a malformed one costs only itself."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"items": [{"contract_external_id": "S-1001", "date": "2026-04-02", "feature": "reports", "count": 12}]}
-            ]
-        },
-    )
-
-    items: list[Annotated[UsageIn, WrapValidator(_each)]] = Field(min_length=1, max_length=1_000)
-
-
-class UsageItemOut(BaseModel):
-    """201 new, 200 updated or unchanged, 202 waiting for its contract or account, 422 with a problem."""
-
-    index: int
-    status: Literal[200, 201, 202, 422]
-    outcome: Literal["new", "updated", "unchanged", "waiting", "refused"]
-    problem: dict[str, Any] | None = None
-
-
-class UsageBatchOut(BaseModel):
-    items: list[UsageItemOut]
 
 
 class WeekOut(BaseModel):

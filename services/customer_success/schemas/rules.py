@@ -1,15 +1,15 @@
 """The rules a company sets for its customer success, as they are stored and sent, and as the domain reads them."""
 
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from services.customer_success.domain.conditions import Alarm, Condition
 from services.customer_success.domain.facts import FACTS
 from services.customer_success.domain.health import Formula, Input, Measure, Override, Profile
 from services.customer_success.domain.onboarding import PlanTemplate, TaskTemplate
-from shared.http.bodies import Answer, Body, Key, Text
+from shared.http.bodies import Body, Key, Text
 
 
 def _known_fact(name: str) -> str:
@@ -30,19 +30,11 @@ Curve = Annotated[list[tuple[float, Score]], Field(min_length=1, max_length=50),
 Names = Annotated[tuple[Key, ...], Field(max_length=100)]
 
 
-class Rule(Body):
-    """One rule's content. `title` is what pages call it."""
-
-    title: ClassVar[tuple[str, str]]
-
-
-class ContractDefaults(Rule):
-    title = ("契約の既定値", "Contract defaults")
+class ContractDefaults(Body):
     term_months: int = Field(ge=1, le=120)
 
 
-class Dormancy(Rule):
-    title = ("休眠顧客の判定", "Dormant customers")
+class Dormancy(Body):
     quiet_days: int = Field(ge=1, le=3650)
 
 
@@ -65,8 +57,7 @@ class PlanIn(Body):
         return self
 
 
-class Onboarding(Rule):
-    title = ("オンボーディング計画", "Onboarding plan")
+class Onboarding(Body):
     plan_within_days: int = Field(ge=1, le=3650, description="a deal won longer ago is history: it gets no plan")
     plans: Annotated[list[PlanIn], Field(max_length=100)]
 
@@ -141,8 +132,7 @@ class OverrideIn(Body):
     cap: Score
 
 
-class HealthRule(Rule):
-    title = ("ヘルススコア", "Health score")
+class HealthRule(Body):
     minimum_coverage: float = Field(ge=0, le=1)
     hysteresis: float = Field(ge=0, le=50)
     profiles: Annotated[list[ProfileIn], Field(min_length=1, max_length=50)]
@@ -163,36 +153,8 @@ class AlarmIn(Body):
     conditions: Annotated[list[ConditionIn], Field(min_length=1, max_length=20)]
 
 
-class ChurnRisk(Rule):
-    title = ("解約リスク", "Churn risk")
+class ChurnRisk(Body):
     alarms: Annotated[list[AlarmIn], Field(max_length=50)]
 
     def to_domain(self) -> list[Alarm]:
         return [Alarm(found.code, tuple(part.to_domain() for part in found.conditions)) for found in self.alarms]
-
-
-RULES: dict[str, type[Rule]] = {
-    "contract_defaults": ContractDefaults,
-    "dormancy": Dormancy,
-    "onboarding": Onboarding,
-    "health": HealthRule,
-    "churn_risk": ChurnRisk,
-}
-
-
-class RuleIn(Body):
-    """`body` is the whole rule; it holds from `valid_from` on, by default from now."""
-
-    body: dict[str, Any]
-    valid_from: AwareDatetime | None = None
-
-
-class RuleOut(Answer):
-    name: str
-    ja: str
-    en: str
-    version: int
-    valid_from: AwareDatetime
-    by: str
-    body: dict[str, Any]
-    in_force: bool

@@ -1,5 +1,6 @@
 """Opportunities: found, opened, changed, linked; their history and the pipeline."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -9,10 +10,11 @@ from services.field_sales import queries
 from services.field_sales.api.common import SELLERS, OpportunityId, answer, seller
 from services.field_sales.commands import rules
 from services.field_sales.commands.keep_leads import same_person
-from services.field_sales.commands.open_opportunity import open_opportunity
+from services.field_sales.commands.open_opportunity import Opening, open_opportunities
 from services.field_sales.commands.update_opportunity import archive, link_lead, move_phase, update_opportunity
 from services.field_sales.schemas.answers import HistoryOut, OpportunityOut, PipelineOut
 from services.field_sales.schemas.opportunities import ChangeIn, LinkIn, OpenIn, OpportunityQuery, PhaseIn
+from shared.http.batch import BatchIn, BatchOut, Done, answer_each
 from shared.http.door import Door, Now, Reading, Tx, Who, resource
 from shared.http.paging import Page
 
@@ -35,10 +37,21 @@ async def list_opportunities(given: Annotated[OpportunityQuery, Query()], sessio
 )
 async def open_one(body: OpenIn, tx: Tx, now: Now, who: Who) -> Response:
     """Open an opportunity that no SQL preceded (自己開拓, 代理店, 紹介, 拡大, 更新)."""
-    row, created = await open_opportunity(
-        tx, body.given(), by=who.subject, owner=seller(who), at=body.when(now), now=now
-    )
-    return await answer(tx, row, status=201 if created else 200)
+    told = [Opening(body.given(), body.when(now))]
+    ((row, new),) = await open_opportunities(tx, told, by=who.subject, owner=seller(who), now=now)
+    return await answer(tx, row, status=201 if new else 200)
+
+
+@router.post("/opportunities:batch", dependencies=[SELLERS])
+async def open_many(body: BatchIn[OpenIn], tx: Tx, now: Now, who: Who) -> BatchOut:
+    """Up to 1,000 opportunities at once. Each item has the status its own call would have had, and the id."""
+
+    async def act(items: Sequence[OpenIn]) -> list[Done]:
+        told = [Opening(item.given(), item.when(now)) for item in items]
+        opened = await open_opportunities(tx, told, by=who.subject, owner=seller(who), now=now)
+        return [Done(201 if new else 200, row.id) for row, new in opened]
+
+    return await answer_each(tx, body, act)
 
 
 @router.get("/opportunities/{opportunity_id}", response_model=OpportunityOut)

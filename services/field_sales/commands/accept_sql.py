@@ -5,7 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from services.field_sales.commands import rules
 from services.field_sales.commands.open_opportunity import begin
+from services.field_sales.commands.reps import credited
+from services.field_sales.commands.telling import write
 from services.field_sales.domain.lifecycle import Act, in_order, move
 from services.field_sales.models import OpportunityRow
 from shared.database import Transaction
@@ -25,5 +28,6 @@ async def accept_sql(
     row = await tx.lock(OpportunityRow, opportunity_id, retry_after=1)
     row.status = move(row.status, Act.ACCEPT)
     in_order(at, row.stepped_at)
-    await begin(tx, row, {"owner": row.owner or owner, **given}, by=by, at=at, now=now)
+    write(row, await credited(tx.session, {"owner": row.owner or owner, **given}, None))
+    begin(tx, row, await rules.phases(tx.session, at), by=by, at=at, now=now)
     return row

@@ -3,7 +3,7 @@
 One query each for what a batch of rows is about, one for the leads it names, one for the reps; then plain decisions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -14,6 +14,7 @@ from sqlalchemy import insert, or_, select
 
 from services.field_sales.commands import rules
 from services.field_sales.commands.keep_leads import inherit, link
+from services.field_sales.commands.reps import reps_by_word
 from services.field_sales.commands.tell_history import Line, tell
 from services.field_sales.commands.telling import write
 from services.field_sales.domain.lifecycle import Status
@@ -113,16 +114,8 @@ async def _known(tx: Transaction, rows: Sequence[Row], now: datetime) -> _Known:
         .with_for_update()
     )
     offered = {row.lead_id: row for row in await session.scalars(waiting) if row.lead_id}
-    named = select(RepRow).where(or_(RepRow.id.in_(owners), RepRow.name.in_(owners))).order_by(RepRow.id.desc())
-    return _Known(
-        opportunities, offered, leads, _by_word(await session.scalars(named)), await rules.phases(session, now)
-    )
-
-
-def _by_word(reps: Iterable[RepRow]) -> dict[str, RepRow]:
-    """Reps by name, and before that by id."""
-    found = list(reps)
-    return {rep.name: rep for rep in found} | {rep.id: rep for rep in found}
+    reps = await reps_by_word(session, owners)
+    return _Known(opportunities, offered, leads, reps, await rules.phases(session, now))
 
 
 def _take(tx: Transaction, row: Row, known: _Known, context: ImportContext, made: _Made) -> Outcome:

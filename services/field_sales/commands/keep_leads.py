@@ -29,8 +29,11 @@ _WAITS = "SELECT FROM opportunity WHERE lead_external_id = $1 AND lead_id IS NUL
 
 
 async def known_lead(session: AsyncSession, lead_id: UUID) -> LeadRow:
+    return here(await session.get(LeadRow, lead_id), lead_id)
+
+
+def here(lead: LeadRow | None, lead_id: UUID) -> LeadRow:
     """Raises NotFound, to be asked again: marketing's news may be on its way."""
-    lead = await session.get(LeadRow, lead_id)
     if lead is None or lead.erased_at is not None:
         raise NotFound(f"The lead {lead_id} is not known here", retry_after=1)
     return lead

@@ -1,6 +1,6 @@
 """Reps: who they are, how much they can take, and to whom an opportunity is credited."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,20 +13,25 @@ from shared.contracts.field_sales import CapacityChanged
 from shared.database import Transaction
 
 
-async def find_rep(session: AsyncSession, word: str) -> RepRow | None:
-    """A rep by id, else by name; of several with that name the one whose id sorts first."""
-    query = select(RepRow).where(or_(RepRow.id == word, RepRow.name == word))
-    return await session.scalar(query.order_by((RepRow.id == word).desc(), RepRow.id).limit(1))
+async def reps_by_word(session: AsyncSession, words: Collection[str]) -> dict[str, RepRow]:
+    """Reps by id, else by name; of several with that name the one whose id sorts first."""
+    named = select(RepRow).where(or_(RepRow.id.in_(words), RepRow.name.in_(words))).order_by(RepRow.id.desc())
+    found = list(await session.scalars(named))
+    return {rep.name: rep for rep in found} | {rep.id: rep for rep in found}
 
 
 async def credited(session: AsyncSession, given: Mapping[str, Any], current: str | None) -> dict[str, Any]:
+    owner = given.get("owner")
+    return credit(given, await reps_by_word(session, [owner]) if owner else {}, current)
+
+
+def credit(given: Mapping[str, Any], reps: Mapping[str, RepRow], current: str | None) -> dict[str, Any]:
     """`given` with the owner's id in place of their name, and a new owner's team where none is given.
 
     `current` is the owner so far. A word that is no rep's stays as it is: the rep may be told later.
     """
     found = dict(given)
-    rep = await find_rep(session, found["owner"]) if found.get("owner") else None
-    if rep is not None:
+    if rep := reps.get(found.get("owner") or ""):
         found["owner"] = rep.id
         if rep.id != current and rep.team is not None:
             found.setdefault("team", rep.team)

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.field_sales.models.base import Base, Codes, Dimensioned
 from shared.database import Changing, Words
+from shared.rules import RuleVersion
 
 
 class RepRow(Base, Changing):
@@ -25,17 +26,9 @@ class RepRow(Base, Changing):
     capacity_at: Mapped[datetime | None]
 
 
-class RuleRow(Base):
-    """One version of a rule that is data; the newest whose `valid_from` has come is in force."""
-
-    __tablename__ = "rule"
-
-    name: Mapped[Words] = mapped_column(primary_key=True)
-    version: Mapped[int] = mapped_column(primary_key=True)
-    valid_from: Mapped[datetime]
-    content: Mapped[Codes]
-    by: Mapped[Words]
-    recorded_at: Mapped[datetime]
+class RuleRow(Base, RuleVersion):
+    rule: Mapped[Codes] = mapped_column("content")  # older names
+    created_at: Mapped[datetime] = mapped_column("recorded_at")
 
 
 class LeadRow(Base, Dimensioned):

@@ -1,14 +1,13 @@
 """The rules of field sales that are data, as they come over HTTP and stand in the table."""
 
-from collections.abc import Mapping
-from datetime import date, datetime, time
-from typing import Annotated, Any, Literal
+from datetime import date, time
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from services.field_sales.domain.first_visit import FIELDS
-from shared.http.bodies import Answer, Body, Text
+from shared.http.bodies import Body, Text
 
 CRITERIA = (
     "mrr",
@@ -111,27 +110,4 @@ class HoursRule(Body):
     slot_minutes: int = Field(60, ge=5, le=480)
 
 
-RuleName = Literal["phases", "discovery", "business_hours"]
-RULES: Mapping[str, type[Body]] = {"phases": PhasesRule, "discovery": DiscoveryRule, "business_hours": HoursRule}
-
 assert set(DiscoveryRule.model_fields) < set(FIELDS)
-
-
-class RuleIn(Body):
-    """A new version of a rule."""
-
-    valid_from: AwareDatetime | None = Field(None, description="default now")
-    content: dict[str, Any] = Field(description="the whole rule, as GET /v1/rules/{name} shows it")
-
-
-class RuleOut(Answer):
-    name: str
-    version: int
-    valid_from: datetime
-    content: dict[str, Any]
-    by: str
-    recorded_at: datetime
-
-
-class RulesOut(Answer):
-    items: list[RuleOut]

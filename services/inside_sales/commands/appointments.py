@@ -13,7 +13,7 @@ from services.inside_sales.domain.appointment import DoubleBooked, NoFreeSlot, p
 from services.inside_sales.domain.lifecycle import Act, IllegalMove, step_at
 from services.inside_sales.domain.sla import SlaRule
 from services.inside_sales.domain.week import week_of
-from services.inside_sales.models import AppointmentRow, AppointmentStatus, ProspectRow, RepRow, rule_in_force
+from services.inside_sales.models import RULES, AppointmentRow, AppointmentStatus, ProspectRow, RepRow
 from shared.contracts.inside_sales import AppointmentSet
 from shared.database import Transaction
 from shared.errors import Invalid
@@ -94,7 +94,7 @@ async def _require_free(tx: Transaction, rep: str, wanted: AppointmentRow, at: d
     slots = await tx.session.scalar(select(RepRow.slots_per_week).where(RepRow.id == rep))
     if slots is None:
         return
-    sla = await rule_in_force(tx.session, SlaRule, at)
+    sla = await RULES.in_force(tx.session, SlaRule, at)
     begin, end = week_of(wanted.start_at, ZoneInfo(sla.rule.timezone))
     in_week = select(func.count()).where(
         AppointmentRow.rep == rep,

@@ -7,7 +7,7 @@ from uuid import UUID
 from services.inside_sales.commands.take_up import take_up
 from services.inside_sales.domain.lifecycle import Act, Status, held, move
 from services.inside_sales.domain.priority import QueueRule
-from services.inside_sales.models import ProspectRow, read_thresholds, rule_in_force
+from services.inside_sales.models import RULES, ProspectRow, read_thresholds
 from services.inside_sales.models.queue import held_back, ordered
 from shared.database import Transaction
 from shared.errors import NotFound
@@ -39,7 +39,7 @@ async def claim_next(tx: Transaction, within: Mapping[str, str], *, by: str, now
 
     Raises NotFound: `queue_empty`, or `nothing_released` where the valve holds all that waits.
     """
-    queue = await rule_in_force(tx.session, QueueRule, now)
+    queue = await RULES.in_force(tx.session, QueueRule, now)
     needed = await read_thresholds(tx.session)
     free = ordered(queue.rule, needed, now, within, held=False).where(ProspectRow.claimed_by.is_(None))
     best = free.limit(1).with_for_update(of=ProspectRow, skip_locked=True).execution_options(populate_existing=True)

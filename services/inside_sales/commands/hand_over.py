@@ -10,7 +10,7 @@ from services.inside_sales.commands.move_valve import move_valve
 from services.inside_sales.commands.take_up import take_up
 from services.inside_sales.domain.criteria import CODED, CriteriaRule
 from services.inside_sales.domain.lifecycle import Act, step_at
-from services.inside_sales.models import AppointmentRow, ProspectRow, rule_in_force
+from services.inside_sales.models import RULES, AppointmentRow, ProspectRow
 from shared.contracts.inside_sales import SqlAccepted
 from shared.database import Transaction
 from shared.ids import new_id
@@ -41,7 +41,7 @@ async def hand_over(
     """
     row, status = await take_up(tx, lead_id, Act.HAND_OVER, by=by)
     at = step_at(told_at, now, row.moved_at)
-    criteria = await rule_in_force(tx.session, CriteriaRule, at)
+    criteria = await RULES.in_force(tx.session, CriteriaRule, at)
     known = {name: getattr(row, name) for name in (*CODED, "product")}
     criteria.rule.judge({**known, **given, "appointment": booking}, criteria.version)
     for name, value in given.items():

@@ -11,9 +11,10 @@ from services.inside_sales.domain.lifecycle import Status
 from services.inside_sales.domain.sla import SlaRule
 from services.inside_sales.domain.valve import COMPANY, Load, ValveRule, position, valve_of
 from services.inside_sales.domain.week import week_of
-from services.inside_sales.models import InForce, OpportunityRow, ProspectRow, RepRow, ValveRow, rule_in_force
+from services.inside_sales.models import RULES, OpportunityRow, ProspectRow, RepRow, ValveRow
 from shared.contracts.inside_sales import ValveMoved
 from shared.database import Transaction
+from shared.rules import InForce
 
 
 async def move_valve(tx: Transaction, now: datetime) -> int:
@@ -21,7 +22,7 @@ async def move_valve(tx: Transaction, now: datetime) -> int:
 
     One that somebody else is judging at this moment is left to them.
     """
-    valve = await rule_in_force(tx.session, ValveRule, now)
+    valve = await RULES.in_force(tx.session, ValveRule, now)
     loads = await _loads(tx, valve.rule, now)
     rows = await _lock(tx, loads)
     moved = [row for row in rows if _judge(row, loads.get(row.id), valve, now)]
@@ -35,7 +36,7 @@ async def move_valve(tx: Transaction, now: datetime) -> int:
 
 async def _loads(tx: Transaction, rule: ValveRule, now: datetime) -> dict[str, Load]:
     """The load of the company and, where the rule says so, of every region that has slots."""
-    sla = await rule_in_force(tx.session, SlaRule, now)
+    sla = await RULES.in_force(tx.session, SlaRule, now)
     begin, end = week_of(now, ZoneInfo(sla.rule.timezone))
     slots = select(RepRow.region, func.sum(RepRow.slots_per_week)).where(
         RepRow.slots_per_week.is_not(None), RepRow.archived_at.is_(None)

@@ -12,8 +12,9 @@ from services.inside_sales.commands.cycles import Cycle, begin_cycle, locked
 from services.inside_sales.commands.follow import catch_up
 from services.inside_sales.domain.lifecycle import Status
 from services.inside_sales.domain.sla import SlaRule
-from services.inside_sales.models import InForce, OpportunityRow, rule_in_force
+from services.inside_sales.models import RULES, OpportunityRow
 from shared.database import Transaction
+from shared.rules import InForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Mql:
 
 async def open_prospect(tx: Transaction, mql: Mql) -> None:
     """The lead is work from `mql.at` on; the SLA clock runs. Told again, only what is known of it changes."""
-    sla = await rule_in_force(tx.session, SlaRule, mql.at)
+    sla = await RULES.in_force(tx.session, SlaRule, mql.at)
     opportunities = await _told(tx, mql.lead_id, mql.cycle)
     row = await begin_cycle(tx, mql.lead_id, mql.cycle, mql.journey)
     if row.status is Status.ERASED:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from services.inside_sales.domain.rules import Rule
 from shared.errors import Refused
@@ -18,8 +17,6 @@ class CriteriaNotMet(Refused):
 @dataclass(frozen=True, slots=True)
 class CriteriaRule(Rule):
     """`required` must be given; `passes` lists the codes that are good enough, for those it names."""
-
-    name: ClassVar[str] = "hand_over"
 
     required: tuple[str, ...]
     passes: Mapping[str, tuple[str, ...]]

@@ -1,7 +1,6 @@
 """The order of the queue: score × age × SLA × valve, each factor by numbers the department sets."""
 
 from dataclasses import dataclass, fields
-from typing import ClassVar
 
 from services.inside_sales.domain.rules import Rule
 
@@ -13,8 +12,6 @@ class QueueRule(Rule):
     age: 1 + minutes waited ÷ `age_minutes`, at most 1 + `age_cap`, so that nobody waits for ever.
     SLA: `sla_overdue` past the due instant, `sla_soon` in the last `sla_soon_minutes` before it, else 1.
     valve: `held` for what the valve holds back, else 1."""
-
-    name: ClassVar[str] = "queue"
 
     default_score: int
     score_floor: float

@@ -6,5 +6,4 @@ from typing import ClassVar
 class Rule:
     """A frozen dataclass of numbers the department sets; unknown ones are refused when it is read."""
 
-    name: ClassVar[str]
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from services.inside_sales.domain.rules import Rule
@@ -27,8 +26,6 @@ class SlaRule(Rule):
     """`days` are ISO weekdays (1 = Monday). A prospect without human contact for `minutes` × `unfollowed_factor`
     is dropped as unfollowed, though never within `settle_seconds` after it became known here: what happened
     meanwhile may still be on its way."""
-
-    name: ClassVar[str] = "sla"
 
     minutes: int
     unfollowed_factor: int

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import floor
-from typing import ClassVar, Literal
+from typing import Literal
 
 from services.inside_sales.domain.rules import Rule
 
@@ -31,8 +31,6 @@ class ValveRule(Rule):
     """Between `low` and `high` utilisation an MQL needs the score `base`; outside, `step` less or more at once and
     for every further `width` of utilisation. `origins` are the opportunities that take capacity, `per` says whether
     regions have valves of their own."""
-
-    name: ClassVar[str] = "valve"
 
     low: float
     high: float

@@ -10,7 +10,7 @@ from services.inside_sales.models.prospect import (
     ProspectRow,
     WaitingHistoryRow,
 )
-from services.inside_sales.models.rules import ADAPTERS, InForce, RuleRow, forget_rule, rule_in_force
+from services.inside_sales.models.rules import RULES, RuleRow
 from services.inside_sales.models.valve import ValveRow, is_held, read_thresholds
 from services.inside_sales.models.work import ActivityRow, AppointmentRow, AppointmentStatus
 from shared.imports.tables import add_import_tables
@@ -18,15 +18,14 @@ from shared.imports.tables import add_import_tables
 add_import_tables(Base.metadata)
 
 __all__ = [
-    "ADAPTERS",
     "CYCLE_COLUMNS",
+    "RULES",
     "ActivityRow",
     "AppointmentRow",
     "AppointmentStatus",
     "Base",
     "CompanyRow",
     "CycleColumns",
-    "InForce",
     "LeadRow",
     "OpportunityRow",
     "ProspectChangeRow",
@@ -36,8 +35,6 @@ __all__ = [
     "RuleRow",
     "ValveRow",
     "WaitingHistoryRow",
-    "forget_rule",
     "is_held",
     "read_thresholds",
-    "rule_in_force",
 ]

@@ -170,9 +170,3 @@ class RepIn(Body):
     manager: Key | None = Field(None, description="the id of another rep")
     started_on: date | None = None
     archived: bool = Field(False, description="has left: no longer offered, kept in history")
-
-
-class RuleIn(Body):
-    body: dict[str, Any] = Field(description="the whole rule, as GET /v1/rules/{name} shows it")
-    valid_from: AwareDatetime | None = Field(None, description="default now")
-    note: LongText | None = None

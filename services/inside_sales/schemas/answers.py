@@ -219,13 +219,3 @@ class SlotsOut(Answer):
     rep: str
     timezone: str
     weeks: list[WeekOut]
-
-
-class RuleOut(Answer):
-    name: str
-    version: int
-    valid_from: datetime
-    body: dict[str, Any]
-    by: str
-    note: str | None = None
-    created_at: datetime

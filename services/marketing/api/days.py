@@ -7,14 +7,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from services.marketing.api.batches import answer_each
 from services.marketing.api.leads import MARKETERS
 from services.marketing.commands.days import Day, record_days
 from services.marketing.models import SpendRow, VisitsRow
 from services.marketing.queries import listed, one
-from services.marketing.schemas.batch import BatchIn, BatchOut
 from services.marketing.schemas.channels import SpendIn, SpendOut, VisitsIn, VisitsOut
 from services.marketing.schemas.lists import DayQuery
+from shared.http.batch import BatchIn, BatchOut, Done, answer_each
 from shared.http.door import Door, Now, Reading, Tx, resource
 from shared.http.paging import Page
 
@@ -38,9 +37,9 @@ async def post_visits(body: VisitsIn, tx: Tx, now: Now) -> Response:
 async def post_visits_batch(body: BatchIn[VisitsIn], tx: Tx, now: Now) -> BatchOut:
     """Up to 1,000 days of visitors at once."""
 
-    async def act(items: Sequence[VisitsIn]) -> list[tuple[UUID, bool]]:
+    async def act(items: Sequence[VisitsIn]) -> list[Done]:
         kept = await record_days(tx, VisitsRow, [_day(item) for item in items], now=now)
-        return [(one.row.id, one.new) for one in kept]
+        return [Done(201 if one.new else 200, one.row.id) for one in kept]
 
     return await answer_each(tx, body, act)
 
@@ -71,9 +70,9 @@ async def post_spend(body: SpendIn, tx: Tx, now: Now) -> Response:
 async def post_spend_batch(body: BatchIn[SpendIn], tx: Tx, now: Now) -> BatchOut:
     """Up to 1,000 days of spend at once."""
 
-    async def act(items: Sequence[SpendIn]) -> list[tuple[UUID, bool]]:
+    async def act(items: Sequence[SpendIn]) -> list[Done]:
         kept = await record_days(tx, SpendRow, [_day(item) for item in items], now=now)
-        return [(one.row.id, one.new) for one in kept]
+        return [Done(201 if one.new else 200, one.row.id) for one in kept]
 
     return await answer_each(tx, body, act)
 

@@ -9,17 +9,16 @@ from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from services.marketing.api.batches import answer_each
 from services.marketing.commands.capture import Captured, Told, capture_leads
 from services.marketing.commands.companies import ToldCompany
 from services.marketing.commands.update_lead import update_lead
 from services.marketing.models import AccountRow, LeadRow
 from services.marketing.queries import company_names, cycles_of, listed, one, resolve, resolve_field
-from services.marketing.schemas.batch import BatchIn, BatchOut
 from services.marketing.schemas.lead_answers import CapturedOut, CycleOut, LeadDetail, LeadOut, WorkOut
 from services.marketing.schemas.leads import LeadFields, LeadIn, LeadPatch
 from services.marketing.schemas.lists import LeadQuery
 from shared.auth import Role, User
+from shared.http.batch import BatchIn, BatchOut, Done, answer_each
 from shared.http.door import Door, Now, Reading, Tx, Who, allowed, resource
 from shared.http.paging import Page
 
@@ -70,9 +69,10 @@ async def capture(body: LeadIn, tx: Tx, now: Now, who: Who) -> Response:
 async def capture_batch(body: BatchIn[LeadIn], tx: Tx, now: Now, who: Who) -> BatchOut:
     """Up to 1,000 people at once. Each item has the status its own call would have had, and the id."""
 
-    async def act(items: Sequence[LeadIn]) -> list[tuple[UUID, bool]]:
+    async def act(items: Sequence[LeadIn]) -> list[Done]:
         told = [await _told(tx.session, item, now) for item in items]
-        return [(one.row.id, one.new) for one in await capture_leads(tx, told, by=who.subject, now=now)]
+        captured = await capture_leads(tx, told, by=who.subject, now=now)
+        return [Done(201 if one.new else 200, one.row.id) for one in captured]
 
     return await answer_each(tx, body, act)
 

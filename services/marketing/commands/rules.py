@@ -1,71 +1,32 @@
-"""The rules in force at a moment, and new versions of them."""
+"""The rules marketing works by, together as they were in force at a moment."""
 
 from datetime import datetime
-from functools import lru_cache
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.marketing.domain.rules import SHAPES, Rules
+from services.marketing.domain.company_work import CompanyRules
+from services.marketing.domain.qualification import CriteriaRules
+from services.marketing.domain.recycling import RecyclingRules
+from services.marketing.domain.rules import Rules
+from services.marketing.domain.scoring import ScoringRules
 from services.marketing.models import RuleRow
-from shared.database import Transaction
-from shared.errors import Invalid, NotFound
+from shared.rules import Kind, Rulebook
 
-_ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(shape) for name, shape in SHAPES.items()}
-
-_IN_FORCE = text("""
-SELECT DISTINCT ON (name) name, version, rule::text AS text FROM rule
-WHERE valid_from <= :at OR version = 1 -- what rules first has ruled ever since
-ORDER BY name, valid_from DESC, version DESC
-""")
-
-
-@lru_cache(256)
-def _read(name: str, document: str) -> Any:
-    return _ADAPTERS[name].validate_json(document)
+RULES = Rulebook(
+    RuleRow,
+    Kind("scoring", ScoringRules, "スコアリング", "Scoring"),
+    Kind("mql_criteria", CriteriaRules, "MQL基準", "MQL criteria"),
+    Kind("recycling", RecyclingRules, "リサイクル", "Recycling"),
+    Kind("company", CompanyRules, "同一企業の対応", "Work of a company"),
+)
 
 
 async def rules_in_force(session: AsyncSession, at: datetime) -> Rules:
-    found = {row.name: row for row in await session.execute(_IN_FORCE, {"at": at})}
-    read = {name: _read(name, found[name].text) for name in SHAPES}
+    criteria = await RULES.in_force(session, CriteriaRules, at)
     return Rules(
-        scoring=read["scoring"],
-        criteria=read["mql_criteria"],
-        criteria_version=found["mql_criteria"].version,
-        recycling=read["recycling"],
-        company=read["company"],
+        scoring=(await RULES.in_force(session, ScoringRules, at)).rule,
+        criteria=criteria.rule,
+        criteria_version=criteria.version,
+        recycling=(await RULES.in_force(session, RecyclingRules, at)).rule,
+        company=(await RULES.in_force(session, CompanyRules, at)).rule,
     )
-
-
-async def set_rule(
-    tx: Transaction,
-    name: str,
-    given: dict[str, Any],
-    *,
-    valid_from: datetime | None,
-    note: str | None,
-    by: str,
-    now: datetime,
-) -> RuleRow:
-    """A new version. Raises NotFound for a rule marketing does not have, Invalid naming the field that is wrong."""
-    if name not in SHAPES:
-        raise NotFound(f"The rules are {', '.join(SHAPES)}")
-    try:
-        rule = _ADAPTERS[name].validate_python(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise Invalid(".".join(["rule", *map(str, first["loc"])]), first["msg"]) from error
-    last = await tx.session.scalar(select(func.max(RuleRow.version)).where(RuleRow.name == name))
-    row = RuleRow(
-        name=name,
-        version=(last or 0) + 1,
-        valid_from=valid_from or now,
-        rule=_ADAPTERS[name].dump_python(rule, mode="json"),
-        note=note,
-        by=by,
-        created_at=now,
-    )
-    tx.add(row)
-    return row

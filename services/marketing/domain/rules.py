@@ -1,4 +1,4 @@
-"""The rules people change: each a versioned document in the database, of one of these shapes."""
+"""The rules people change, together."""
 
 from dataclasses import dataclass
 
@@ -17,11 +17,3 @@ class Rules:
     criteria_version: int
     recycling: RecyclingRules
     company: CompanyRules
-
-
-SHAPES: dict[str, type] = {
-    "scoring": ScoringRules,
-    "mql_criteria": CriteriaRules,
-    "recycling": RecyclingRules,
-    "company": CompanyRules,
-}

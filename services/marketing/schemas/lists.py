@@ -7,7 +7,7 @@ from pydantic import Field
 
 from services.marketing.domain.campaigns import CampaignStatus
 from services.marketing.domain.lifecycle import Stage
-from services.marketing.schemas.steering import RecyclingStatus
+from services.marketing.schemas.recycling import RecyclingStatus
 from shared.http.bodies import Key
 from shared.http.paging import ListQuery
 

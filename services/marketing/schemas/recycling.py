@@ -1,36 +1,13 @@
-"""Bodies of rules and of the way back."""
+"""The way back of leads (リサイクル)."""
 
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel
 
 from services.marketing.domain.recycling import CycleSource
-from shared.http.bodies import Answer, Body, LongText
-
-
-class RuleIn(Body):
-    """A new version of a rule. The one in force keeps ruling until `valid_from`."""
-
-    rule: dict[str, Any]
-    valid_from: AwareDatetime | None = Field(None, description="default: now")
-    note: LongText | None = None
-
-
-class RuleOut(Answer):
-    name: str
-    version: int
-    valid_from: AwareDatetime
-    rule: dict[str, Any]
-    note: str | None
-    by: str
-    created_at: AwareDatetime
-
-
-class RulesOut(BaseModel):
-    items: list[RuleOut]
-
+from shared.http.bodies import Answer
 
 RecyclingStatus = Literal["due", "waiting", "done", "cancelled"]
 
