@@ -72,7 +72,7 @@ async def test_use_has_no_tomorrow_and_its_weeks_end_on_our_sundays(desk: Desk) 
     rows = [{**contract, "date": day.isoformat(), "feature": str(number)} for number, day in enumerate(days)]
     items = (await desk.post("usage:batch", {"items": rows}))["items"]
     assert [item["status"] for item in items] == [201, 422, 201]
-    assert items[1]["problem"]["errors"] == [{"field": "date", "rule": "it lies in the future"}]
+    assert items[1]["problem"]["errors"] == [{"field": "date", "rule": "lies in the future"}]
     ends = midnight(monday + timedelta(days=7))
     assert await desk.rig.run_rule("usage weeks", ends - timedelta(seconds=1)) == 0
     assert await desk.rig.run_rule("usage weeks", ends) == 1
