@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from deploy.history.carry.case import Cannot, Case, Desk, NotYet, Row
 from deploy.history.carry.files import send
@@ -27,11 +28,15 @@ QUIET = 3.0  # seconds without progress, after which we ask whether any news is 
 
 @dataclass
 class Journey:
-    """Its `cases` in recorded order; `row` is on its way in a file, `waits` says what the first one waits for."""
+    """Its `cases` in recorded order; `row` is on its way in a file, `waits` says what the first one waits for.
+
+    `put_off` are those that went to the end, since what they wait for may have been recorded after them.
+    """
 
     cases: deque[Case] = field(default_factory=deque)
     row: Row | None = None
     waits: str = ""
+    put_off: set[UUID] = field(default_factory=set)
 
 
 class Carrier:
@@ -128,10 +133,15 @@ class Carrier:
         return idle > self._voices.patience or (idle > QUIET and not await self._voices.behind())
 
     def _give_up(self, journeys: list[Journey]) -> None:
-        """On the first of each journey; the next may be possible without it, and else is given up at once."""
+        """On the first of each journey: it gets a second chance after the others of its journey, and no third."""
         for journey in journeys:
-            self._report.refuse(journey.cases[0].told, "not_known", journey.waits)
-            self._done(journey)
+            told = journey.cases[0].told
+            if len(journey.cases) > 1 and told.event_id not in journey.put_off:
+                journey.put_off.add(told.event_id)
+                journey.cases.rotate(-1)
+            else:
+                self._report.refuse(told, "not_known", journey.waits)
+                self._done(journey)
 
 
 def journeys_of(told: Iterable[Telling]) -> list[Journey]:
