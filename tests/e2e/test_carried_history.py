@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.samples import expected, worked_example
 from tests.support.system import System, good, running_system, until
+from tests.support.told import everything
 
 QUARTER = {"from": "2026-04-01", "to": "2026-07-01", "as_of": "2026-06-30T15:00:00Z"}
 MAY = {"from": "2026-05-01", "to": "2026-06-01"}
@@ -170,3 +171,29 @@ def test_what_cannot_be_carried_is_said_line_by_line_and_the_rest_goes_on(fresh:
     assert (found["status"], found["mql_at"], found["first_contact_at"]) == (
         *("waiting", "2026-03-04T01:00:00Z", "2026-03-05T01:00:00Z"),
     )
+
+
+def test_whatever_a_department_takes_is_carried_and_known_the_next_time(fresh: System, tmp_path: Path) -> None:
+    """Every kind of event that has a way; the deal is old, so its onboarding plan needs the rule to be put aside."""
+    file, lines = tmp_path / "everything.jsonl", everything()
+    file.write_text("\n".join(lines))
+
+    def loaded() -> Any:
+        return json.loads(fresh.themodel("load-events", str(file), "--to", "services", "--json").stdout)
+
+    with fresh.client("customer_success") as client:
+        rule = good(client.get("/v1/rules/onboarding"))["body"]
+        report = loaded()
+        assert (report["refused"], report["concluded"]) == ([], [])
+        assert report["carried"] + report["known"] == len(lines)
+        customer = good(client.get("/v1/customers/ext:AC1"))
+        assert (customer["name"], customer["status"], customer["churn_reason"]) == ("青葉商事", "churned", "price")
+        assert customer["onboarded_at"] == "2024-05-01T01:00:00Z"
+        assert good(client.get("/v1/rules/onboarding"))["body"] == rule
+    with fresh.client("field_sales") as client:
+        partner = good(client.get("/v1/opportunities/ext:PD5"))
+        assert (partner["status"], partner["origin"], partner["lead_id"]) == ("won", "partner", None)
+    with fresh.client("marketing") as client:
+        assert good(client.get("/v1/leads/ext:P2"))["cycle"] == 2
+    again = loaded()
+    assert (again["carried"], again["known"]) == (0, len(lines))

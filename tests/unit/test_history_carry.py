@@ -17,6 +17,7 @@ from deploy.local.commands.load_events import Where, load_events
 from deploy.local.errors import CommandError
 from shared.contracts import EVENTS
 from shared.ids import told_id
+from tests.support.told import everything
 
 AT = "2026-05-01T01:00:00Z"
 SERVICE, REF = "customer_success", "00000000-0000-7000-8000-000000000001"
@@ -68,6 +69,15 @@ def test_every_event_has_a_way_or_is_a_conclusion() -> None:
     departments = {event for name, event in EVENTS.items() if not name.startswith("kpi.")}
     assert departments == WAYS.keys() | CONCLUSIONS.keys()
     assert not WAYS.keys() & CONCLUSIONS.keys()
+
+
+def test_the_history_of_everything_has_every_kind_but_the_rarest() -> None:
+    """What is carried in a running product."""
+    told = {type(one.event) for one in read(everything(), "JPY")}
+    rare = {"lead_unmerged", "lead_erased", "opportunity_linked", "sql_returned", "deal_reopened", "mql_rejected"}
+    rare |= {"appointment_missed", "appointment_cancelled", "appointment_rescheduled"}
+    missing = {event.type.split(".")[1] for event in WAYS.keys() - told if "feedback" not in event.type}
+    assert missing == rare
 
 
 def test_a_lead_goes_by_its_outside_id_and_is_told_once() -> None:
