@@ -107,7 +107,7 @@ def test_what_was_known_when_is_not_carried(first: Any, kpi: httpx.Client) -> No
 
 
 def test_the_departments_hold_it_under_its_outside_ids(fresh: System, first: Any) -> None:
-    paths = {
+    paths: dict[str, dict[str, dict[str, Any]]] = {
         "marketing": {"leads/ext:L05": {"cycle": 2, "stage": "won", "segment": "ENT"}},
         "inside_sales": {"prospects/ext:L06": {"status": "rejected", "reason": "not_icp"}},
         "field_sales": {
@@ -149,7 +149,7 @@ def test_what_cannot_be_carried_is_said_line_by_line_and_the_rest_goes_on(fresh:
         one = {"id": f"x{day}", "type": kind, "occurred_at": at, "recorded_at": late, "data": data}
         return json.dumps(one) + "\n"
 
-    lead = {"lead": "X1", "cycle": 1}
+    lead: dict[str, Any] = {"lead": "X1", "cycle": 1}
     file = tmp_path / "partly.jsonl"
     lines = (
         told(1, "marketing.lead_created.v1", **lead, channel="ads"),

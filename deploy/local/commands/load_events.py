@@ -47,8 +47,8 @@ def load_events(
 ) -> None:
     """Load a told history; loading it twice changes nothing.
 
-    With --to services it goes through the APIs and importers, each act at its own time; ends with 1 when a line was
-    refused.
+    With --to services it goes through the APIs and importers, each act at its own time, and ends with 1 when a line was
+    refused. It is the one or the other: kpi would count a history loaded both ways twice.
     """
     if to is Where.SERVICES and (shuffle is not None or duplicate):
         raise CommandError("--shuffle and --duplicate are for --to topics: people do things once, and in order.")
