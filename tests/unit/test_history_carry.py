@@ -164,11 +164,33 @@ def test_an_sql_is_accepted_under_the_outside_id_of_its_opportunity() -> None:
 def test_terms_and_phase_are_two_calls_each_told_once() -> None:
     kind, data = "field_sales.opportunity_updated", {**DEAL, "phase": "proposal", "forecast_category": "commit"}
     path = "/v1/opportunities/ext:D1"
-    assert [said(step)[2] for step in steps(kind, data, deal())] == [path, f"{path}/phase"]
-    assert [said(step)[2] for step in steps(kind, data, deal("updated"))] == [f"{path}/phase"]
-    assert steps(kind, data, deal("updated", "phase")) == []
+    now = {"phase": "discovery", "forecast_category": "pipeline"}
+    assert [said(step)[2] for step in steps(kind, data, deal(**now))] == [path, f"{path}/phase"]
+    now["forecast_category"] = "commit"
+    assert [said(step)[2] for step in steps(kind, data, deal(**now))] == [f"{path}/phase"]
     with pytest.raises(NotYet, match="D1"):
         steps(kind, data, {"opportunity": None, "steps": []})
+
+
+def test_what_was_told_then_is_known_though_it_is_otherwise_now() -> None:
+    data = {**DEAL, "forecast_category": "commit"}
+    found = deal(forecast_category="omitted")
+    later = {"kind": "updated", "at": "2026-05-09T01:00:00Z"}
+    found["steps"] = [later | {"changes": {"forecast_category": ["commit", "omitted"]}}]
+    assert steps("field_sales.opportunity_updated", data, found) == []
+    found["steps"] = [later | {"changes": {"forecast_category": ["pipeline", "omitted"]}}]
+    assert len(steps("field_sales.opportunity_updated", data, found)) == 1, (
+        "field sales is asked, and refuses late news"
+    )
+
+
+def test_what_is_replaced_later_is_known_by_what_it_became() -> None:
+    day = {"date": "2026-05-01", "channel": "ads"}
+    later = line("marketing.visits_recorded", {**day, "visitors": 7}, at="2026-05-03T01:00:00Z")
+    first = ("marketing.visits_recorded", {**day, "visitors": 5})
+    assert said(steps(*first, None, later)[0])[3]["visitors"] == 5
+    assert steps(*first, {"visitors": 7}, later) == []
+    assert len(steps(*first, {"visitors": 6}, later)) == 1
 
 
 def test_a_won_deal_brings_the_promises_spoken_of_and_names_its_customer() -> None:
@@ -200,6 +222,17 @@ def test_a_difference_is_said_as_the_whole_that_comes_of_it() -> None:
         change(-2000, contract(1000))
     with pytest.raises(Cannot, match="several"):
         change(500, contract(1000), contract(2000))
+
+
+def test_what_changes_in_one_moment_is_one_change() -> None:
+    kind, one, other = (
+        "customer_success.subscription_changed",
+        {"account": "C1", "delta": 500},
+        {"account": "C1", "delta": 200},
+    )
+    found = {"customer": {"id": REF}, "contracts": [contract(1000)]}
+    (call,) = steps(kind, one, found, line(kind, other))
+    assert said(call)[3]["mrr"]["amount"] == 1700
 
 
 def test_feedback_is_acted_upon_after_it_was_accepted() -> None:

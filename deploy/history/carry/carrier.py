@@ -44,7 +44,6 @@ class Carrier:
         self._voices, self._name, self._report, self._step = voices, name, report, step
         self._desk = Desk(voices)
         self._progressed = time.monotonic()
-        self._files = 0
 
     async def carry(self, told: Iterable[Telling]) -> None:
         journeys = journeys_of(told)
@@ -113,7 +112,6 @@ class Carrier:
         kinds = {(one.row.service, one.row.resource) for one in journeys if one.row}
         for service, resource in sorted(kinds):
             those = [one for one in journeys if one.row and (one.row.service, one.row.resource) == (service, resource)]
-            self._files += 1
             refused = await send(self._voices, f"load-events-{self._name}", [one.row for one in those if one.row])
             for place, journey in enumerate(those):
                 if place in refused:

@@ -113,5 +113,15 @@ class Way:
 Ways = dict[type[Event], Way]
 
 
+def value_then(case: Case, now: Any, changes: Sequence[Any], name: str) -> Any:
+    """What a field was after this case's moment: what the next change found there, else what it is now.
+
+    `changes` are told from the earliest on, as `at` and `changes`.
+    """
+    later = (one for one in changes if (at := instant(one["at"])) and at > case.at and name in (one["changes"] or {}))
+    following = next(later, None)
+    return following["changes"][name][0] if following else now[name]
+
+
 def instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None

@@ -9,6 +9,7 @@ from deploy.history.carry.customers import customer_of, known
 from shared.clock import day_of
 from shared.contracts import customer_success as told
 from shared.contracts.base import DIMENSIONS
+from shared.money import Money
 
 TERMS = ("ends_on", "renewal_on", "term_months", "billing_starts_on", "plan", "seats", "trial", *DIMENSIONS)
 ENDING = ("reason", "reason_kind", "recyclable", "revisit_on")
@@ -33,10 +34,14 @@ def _taken(case: Case, contracts: Sequence[Any], *kinds: str) -> bool:
     )
 
 
-def _running(case: Case, contracts: Sequence[Any]) -> list[Any]:
-    """Those that run, of those the history speaks of."""
+def _meant(case: Case, contracts: Sequence[Any]) -> Sequence[Any]:
+    """Those the history speaks of: the one it names, else all."""
     named = [one for one in contracts if one["external_id"] and one["external_id"] == case.told.names.get("contract")]
-    return [one for one in named or contracts if one["status"] == "active"]
+    return named or contracts
+
+
+def _running(case: Case, contracts: Sequence[Any]) -> list[Any]:
+    return [one for one in _meant(case, contracts) if one["status"] == "active"]
 
 
 def contract_started(case: Case, found: Any) -> Sequence[Step]:
@@ -58,9 +63,12 @@ def contract_started(case: Case, found: Any) -> Sequence[Step]:
 
 
 def subscription_changed(case: Case, found: Any) -> Sequence[Step]:
+    """What changed in one moment is one change, in however many lines it is told."""
     known(case, found["customer"])
-    delta, contracts = case.event.delta, found["contracts"]
-    if _taken(case, contracts, "changed", "ended") or any(one["external_id"] == _anew(case) for one in contracts):
+    delta, contracts = _delta(case), found["contracts"]
+    if _taken(case, _meant(case, contracts), "changed", "ended") or any(
+        one["external_id"] == _anew(case) for one in contracts
+    ):
         return ()
     running = _running(case, contracts)
     if not running:
@@ -79,6 +87,10 @@ def subscription_changed(case: Case, found: Any) -> Sequence[Step]:
     return [case.act(SERVICE, f"{path}/change", changed)]
 
 
+def _delta(case: Case) -> Money:
+    return Money(amount=case.index.delta(case.told), currency=case.event.delta.currency)
+
+
 def _ending(case: Case) -> dict[str, Any]:
     """Why the customer left, as the event of that moment says, else the change itself."""
     churned = case.index.churns.get((case.event.account_id, case.at))
@@ -91,10 +103,10 @@ def _again(case: Case, found: Any) -> Sequence[Step]:
     """No contract runs: more MRR is a customer who came back, less is a mistake."""
     if not found["contracts"]:
         raise NotYet(f"customer success has no contract of {case.name('account')}")
-    if case.event.delta.amount <= 0:
+    if _delta(case).amount <= 0:
         raise Cannot("no contract of this customer runs that could go down")
     whose, since = found["customer"]["id"], day_of(case.at).isoformat()
-    body = {"external_id": _anew(case), "account_id": whose, "starts_on": since, "mrr": case.event.delta.model_dump()}
+    body = {"external_id": _anew(case), "account_id": whose, "starts_on": since, "mrr": _delta(case).model_dump()}
     return [case.act(SERVICE, "/v1/contracts", body, dated=False)]
 
 

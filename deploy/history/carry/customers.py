@@ -79,7 +79,7 @@ def ticket_closed(case: Case, found: Any) -> Sequence[Step]:
 def promise_reviewed(case: Case, found: Any) -> Sequence[Step]:
     number, kept = case.event.number, case.event.kept
     made = {one["number"]: one for one in known(case, found)["promises"]}
-    if number in made and made[number]["kept"] == kept:
+    if number in made and made[number]["kept"] in (kept, case.index.final(case.event)):
         return ()
     return [on(case, found, f"/promises/{number}/review", {"kept": kept})]
 

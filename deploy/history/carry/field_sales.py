@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from deploy.history.carry.case import Cannot, Case, Desk, NotYet, Row, Step, Way, Ways, instant
+from deploy.history.carry.case import Cannot, Case, Desk, NotYet, Row, Step, Way, Ways, instant, value_then
 from deploy.simulate.files import Cells
 from shared.clock import wire_time
 from shared.contracts import field_sales as told
@@ -81,10 +81,16 @@ async def _history(desk: Desk, case: Case) -> Any:
     return {"opportunity": found, "steps": steps}
 
 
-def _taken(case: Case, found: Any, *kinds: str) -> bool:
-    """Is this step in its history? Raises NotYet for an opportunity that is not known."""
+def _known(case: Case, found: Any) -> Any:
+    """The opportunity. Raises NotYet."""
     if found["opportunity"] is None:
         raise NotYet(f"field sales does not know the opportunity {case.name('opportunity')}")
+    return found["opportunity"]
+
+
+def _taken(case: Case, found: Any, *kinds: str) -> bool:
+    """Is this step in its history? Raises NotYet."""
+    _known(case, found)
     return any(step["kind"] in kinds and instant(step["at"]) == case.at for step in found["steps"])
 
 
@@ -94,13 +100,18 @@ def _on(case: Case, act: str, body: dict[str, Any] | None = None, **more: Any) -
 
 def opportunity_updated(case: Case, found: Any) -> Sequence[Step]:
     """Terms and phase have calls of their own."""
+    terms, phase = case.said(*TERMS, "next_step_on", *DIMENSIONS), case.said("phase")
     steps: list[Step] = []
-    terms = case.said(*TERMS, "next_step_on", *DIMENSIONS)
-    if terms and not _taken(case, found, "updated"):
+    if not _said_then(case, found, terms):
         steps.append(_on(case, "", terms, method="PATCH"))
-    if case.event.phase and not _taken(case, found, "phase"):
-        steps.append(_on(case, "/phase", case.said("phase")))
+    if not _said_then(case, found, phase):
+        steps.append(_on(case, "/phase", phase))
     return steps
+
+
+def _said_then(case: Case, found: Any, said: dict[str, Any]) -> bool:
+    opportunity = _known(case, found)
+    return all(value_then(case, opportunity, found["steps"], name) == value for name, value in said.items())
 
 
 async def _deal(desk: Desk, case: Case) -> Any:
@@ -173,8 +184,7 @@ async def _rep(desk: Desk, case: Case) -> Any:
 
 
 def capacity_changed(case: Case, found: Any) -> Sequence[Step]:
-    """The number a rep has now may be a later one, which an earlier telling must not undo: field sales refuses that."""
-    if found and found["slots_per_week"] == case.event.slots_per_week:
+    if found and found["slots_per_week"] in (case.event.slots_per_week, case.index.final(case.event)):
         return ()
     path = f"/v1/reps/{case.event.rep_id}/capacity"
     return [case.act("field_sales", path, case.said("slots_per_week"), method="PUT")]

@@ -1,5 +1,6 @@
 """What the whole history knows: names by id, and what is told of a thing further on."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,10 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from deploy.history.telling import Telling
-from shared.contracts.customer_success import CustomerChurned, PromiseReviewed
+from shared.contracts.customer_success import CustomerChurned, PromiseReviewed, SubscriptionChanged
 from shared.contracts.feedback import FeedbackGivenBase, FeedbackUpdatedBase
+from shared.contracts.field_sales import CapacityChanged
 from shared.contracts.inside_sales import SqlAccepted
-from shared.contracts.marketing import AccountCreated, MqlCreated
+from shared.contracts.marketing import AccountCreated, MqlCreated, SpendRecorded, VisitsRecorded
 from shared.ids import told_id
 
 Cycle = tuple[str, int]
@@ -18,7 +20,10 @@ Cycle = tuple[str, int]
 
 @dataclass
 class Index:
-    """`mqls` and `sqls` are the cycles told to be such, `promises` how many are spoken of, by account."""
+    """`mqls` and `sqls` are the cycles told to be such, `promises` how many are spoken of, by account.
+
+    `finals` are the last values told of what is replaced, `deltas` the sums of what changed in one moment.
+    """
 
     names: dict[tuple[str, UUID], str] = field(default_factory=dict)
     mqls: set[Cycle] = field(default_factory=set)
@@ -27,6 +32,8 @@ class Index:
     companies: dict[str, str] = field(default_factory=dict)
     churns: dict[tuple[UUID, datetime], CustomerChurned] = field(default_factory=dict)
     journeys: dict[UUID, str] = field(default_factory=dict)
+    finals: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    deltas: Counter[tuple[Any, ...]] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, tellings: Iterable[Telling]) -> "Index":
@@ -36,6 +43,10 @@ class Index:
                 index.names[kind, told_id(kind, name)] = name
         for telling in told:
             index._learn(telling)
+            if replaced := _replaced(telling.event):
+                index.finals[replaced[0]] = replaced[1]
+            if isinstance(telling.event, SubscriptionChanged):
+                index.deltas[_moment(telling)] += telling.event.delta.amount
         for telling in told:
             for thing in _things(telling.event):
                 index.journeys.setdefault(thing, telling.key)
@@ -71,6 +82,15 @@ class Index:
     def is_lead(self, name: str) -> bool:
         return ("lead", told_id("lead", name)) in self.names
 
+    def final(self, event: Any) -> Any:
+        """The last value the history tells of what this event sets."""
+        replaced = _replaced(event)
+        return self.finals[replaced[0]] if replaced else None
+
+    def delta(self, telling: Telling) -> int:
+        """By how much the same contract changed in that moment, in however many lines."""
+        return self.deltas[_moment(telling)]
+
     def journey(self, telling: Telling) -> str:
         """Whose order it follows: all that is told of a person, a deal or a customer follows each other."""
         return next((self.journeys[thing] for thing in _things(telling.event) if thing in self.journeys), telling.key)
@@ -82,3 +102,22 @@ def _things(event: Any) -> list[UUID]:
         return []
     found = (getattr(event, f"{name}_id", None) for name in ("lead", "opportunity", "account"))
     return [thing for thing in found if isinstance(thing, UUID)]
+
+
+def _replaced(event: Any) -> tuple[tuple[Any, ...], Any] | None:
+    """Of an event that sets a value again and again: of what, and the value."""
+    match event:
+        case VisitsRecorded():
+            return ("visits", event.date, event.channel, event.campaign), event.visitors
+        case SpendRecorded():
+            return ("spend", event.date, event.channel, event.campaign), event.spend.model_dump()
+        case CapacityChanged():
+            return ("capacity", event.rep_id), event.slots_per_week
+        case PromiseReviewed():
+            return ("promise", event.account_id, event.number), event.kept
+    return None
+
+
+def _moment(telling: Telling) -> tuple[Any, ...]:
+    event: Any = telling.event
+    return event.account_id, event.contract_id, event.delta.currency, telling.at
