@@ -48,8 +48,8 @@ class Fixtures:
     def _day(self, day: date) -> datetime:
         return start_of_day(day, self._zone)
 
-    def _telling(self, event: Event, name: str, key: str, at: datetime) -> Telling:
-        return Telling(event, told_id("event", name), key, at, at)
+    def _telling(self, event: Event, name: str, key: str, at: datetime, **names: str) -> Telling:
+        return Telling(event, told_id("event", name), key, at, at, f"fixtures {name}", names)
 
     def _visits(self) -> Iterable[Telling]:
         for row in self._given.get("visits", []):
@@ -78,7 +78,8 @@ class Fixtures:
             delta = back.delta.model_copy(update={"amount": -back.delta.amount})
             gone = SubscriptionChanged(account_id=told_id("account", account), account_external_id=account, delta=delta)
             end = self._day(date(self._from.year - 1, 12, 31))
-            yield self._telling(gone, f"contract/{account}/end", str(told_id("account", account)), end)
+            key = str(told_id("account", account))
+            yield self._telling(gone, f"contract/{account}/end", key, end, account=account, contract=account)
 
     def _contract(self, account: str, amount: Any, start: date, *, minor: bool = False) -> Telling:
         money = from_major(amount, self._currency)
@@ -93,7 +94,8 @@ class Fixtures:
             mrr=money,
             starts_on=start,
         )
-        return self._telling(event, f"contract/{account}", str(told_id("account", account)), self._day(start))
+        key, at = str(told_id("account", account)), self._day(start)
+        return self._telling(event, f"contract/{account}", key, at, account=account, contract=account)
 
     def _first_change(self, account: str) -> SubscriptionChanged | None:
         mine = [
@@ -110,7 +112,8 @@ class Fixtures:
             feedback = told_id("feedback", item["id"])
             given = {"feedback_id": feedback, "sender": sender, "receiver": receiver, "kind": "voice"}
             event = EVENTS[f"{sender}.feedback_given.v1"].model_validate({**given, **self._reference(item.get("ref"))})
-            yield self._telling(event, f"feedback/{item['id']}", str(feedback), _instant(item["sent"]))
+            at = _instant(item["sent"])
+            yield self._telling(event, f"feedback/{item['id']}", str(feedback), at, feedback=item["id"])
             for state, side in STEPS.items():
                 if item.get(state):
                     by = sender if side == "sender" else receiver
@@ -122,7 +125,7 @@ class Fixtures:
         if state == "closed" and item.get("useful") is not None:
             data["useful"] = item["useful"]
         event = EVENTS[f"{by}.feedback_updated.v1"].model_validate(data)
-        return self._telling(event, f"feedback/{item['id']}/{state}", str(feedback), at)
+        return self._telling(event, f"feedback/{item['id']}/{state}", str(feedback), at, feedback=item["id"])
 
     def _reference(self, ref: str | None) -> dict[str, Any]:
         """What an item speaks of: a lead, an opportunity or an account of the history, by its outside id."""
@@ -141,7 +144,8 @@ class Fixtures:
             differing = compared[: note["fields_that_differ"]]
             data = telling.event.model_dump(include={"lead_id", "cycle", "opportunity_id"})
             event = FirstVisitReviewed(**data, valid=True, compared=compared, differing=differing)
-            yield self._telling(event, f"note/{name}", telling.key, telling.at + timedelta(seconds=1))
+            at = telling.at + timedelta(seconds=1)
+            yield self._telling(event, f"note/{name}", telling.key, at, **telling.names)
 
     def _promises(self) -> Iterable[Telling]:
         for account, promise in self._given.get("promises", {}).items():
@@ -151,7 +155,7 @@ class Fixtures:
             for number in range(1, promise["made"] + 1):
                 kept = "yes" if number <= promise["kept"] else "no"
                 event = PromiseReviewed(account_id=told_id("account", account), number=number, kept=kept)
-                yield self._telling(event, f"promise/{account}/{number}", key, at)
+                yield self._telling(event, f"promise/{account}/{number}", key, at, account=account)
 
     def decisions(self) -> dict[str, Any]:
         """What kpi decides by itself, by the name of its setting."""

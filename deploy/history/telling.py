@@ -6,7 +6,7 @@ whoever loads it; an account whose id equals a lead's is that lead's customer an
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -40,13 +40,15 @@ class Line(BaseModel):
 
 @dataclass(frozen=True)
 class Telling:
-    """An event with its envelope's particulars."""
+    """An event with its envelope's particulars. `place` says where it was told, `names` are its outside ids by kind."""
 
     event: Event
     event_id: UUID
     key: str
     at: datetime
     recorded: datetime
+    place: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(lines: Iterable[str], currency: str) -> list[Telling]:
@@ -82,13 +84,15 @@ def _journeys(lines: Iterable[Line]) -> Mapping[tuple[str, str], str]:
 def _tell(number: int, line: Line, journeys: Mapping[tuple[str, str], str], currency: str) -> Telling:
     data = dict(line.data)
     code = data.pop("currency", currency)
+    names = {kind: str(data[kind]) for kind in KINDS if data.get(kind) is not None}
     key = ""
-    for kind, field in KINDS.items():
+    for kind, ours in KINDS.items():
         name = data.pop(kind, None)
         if name is None:
             continue
-        data[field] = told_id(kind, str(name))
-        data.setdefault(OUTSIDE_ID.get(kind, "external_id"), str(name))
+        data[ours] = told_id(kind, str(name))
+        if kind in OUTSIDE_ID:
+            data.setdefault(OUTSIDE_ID[kind], str(name))
         own = str(told_id(kind, str(name)))
         key = key or journeys.get((kind, str(name))) or _customer(kind, str(name), journeys) or own
     if line.type.startswith("field_sales.deal_") and "lead" in line.data:
@@ -106,7 +110,7 @@ def _tell(number: int, line: Line, journeys: Mapping[tuple[str, str], str], curr
     if not key:
         key = event.subject.partition("/")[2]
     recorded = line.recorded_at or line.occurred_at
-    return Telling(event, told_id("event", line.id), key, line.occurred_at, recorded)
+    return Telling(event, told_id("event", line.id), key, line.occurred_at, recorded, f"line {number}", names)
 
 
 def _customer(kind: str, name: str, journeys: Mapping[tuple[str, str], str]) -> str | None:

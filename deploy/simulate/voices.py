@@ -58,11 +58,14 @@ class Tally:
 
 
 class Voices:
-    """`token_of` signs a person in. Use as an async context."""
+    """`token_of` signs a person in, `patience` is in seconds. Use as an async context."""
 
-    def __init__(self, address_of: Callable[[str], str], token_of: Callable[[Person], str]) -> None:
+    def __init__(
+        self, address_of: Callable[[str], str], token_of: Callable[[Person], str], patience: float = PATIENCE
+    ) -> None:
         self._address_of = address_of
         self._token_of = token_of
+        self.patience = patience
         self._tokens: dict[str, str] = {}
         self._http = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=64))
         self.tally = Tally()
@@ -75,6 +78,15 @@ class Voices:
 
     async def get(self, service: str, path: str, who: Person = OPERATIONS, **query: Any) -> Any:
         return (await self._send(who, "GET", service, path, params=query)).json()
+
+    async def find(self, service: str, path: str, who: Person = OPERATIONS, **query: Any) -> Any:
+        """The same, but None at once for what is not known there now."""
+        try:
+            return (await self._send(who, "GET", service, path, params=query, awaited=False)).json()
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
 
     async def every(self, service: str, path: str, **query: Any) -> AsyncIterator[Any]:
         """All items of a list."""
@@ -89,7 +101,7 @@ class Voices:
 
     async def first(self, service: str, path: str, **query: Any) -> Any:
         """The first item of a list, as soon as there is one. Raises NotHeard after too long."""
-        deadline, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
+        deadline, pause = time.monotonic() + self.patience, FIRST_PAUSE
         while True:
             items = (await self.get(service, path, limit=1, **query))["items"]
             if items:
@@ -111,9 +123,14 @@ class Voices:
             self.tally.told += 1
         return response.json() if response.content else None
 
-    async def send_file(self, who: Person, service: str, resource: str, name: str, content: bytes) -> Any:
-        """The import's job when it is over. Raises Refused for a file that cannot be taken at all."""
-        query, files = {"resource": resource}, {"file": (name, content, "text/csv")}
+    async def send_file(
+        self, who: Person, service: str, resource: str, name: str, content: bytes, *, again: bool = False
+    ) -> Any:
+        """The import's job when it is over; that of the same file sent before, unless `again`.
+
+        Raises Refused for a file that cannot be taken at all.
+        """
+        query, files = {"resource": resource, "again": again}, {"file": (name, content, "text/csv")}
         job = (await self._send(who, "POST", service, "/v1/imports", params=query, files=files)).json()
         while job["status"] not in {"finished", "failed"}:
             await asyncio.sleep(0.2)
@@ -121,6 +138,10 @@ class Voices:
         if job["status"] == "failed":
             raise CommandError(f"{resource} could not be imported: {job['problem']['explanation']}")
         return job
+
+    async def refused_rows(self, who: Person, service: str, job: str) -> str:
+        """The page of the rows an import refused, with the reasons."""
+        return (await self._send(who, "GET", service, f"/v1/imports/{job}/errors.csv")).text
 
     async def behind(self) -> int:
         """Events that departments have told or been told and not yet sent or read, as their metrics say."""
@@ -132,7 +153,7 @@ class Voices:
 
     async def heard(self, service: str, path: str, until: Mapping[str, Any]) -> None:
         """Returns once the resource has these values. Raises NotHeard after too long."""
-        deadline, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
+        deadline, pause = time.monotonic() + self.patience, FIRST_PAUSE
         while True:
             found = await self.get(service, path)
             if all(found.get(name) == value for name, value in until.items()):
@@ -150,9 +171,11 @@ class Voices:
                 return
             await asyncio.sleep(LONGEST_PAUSE)
 
-    async def _send(self, who: Person, method: str, service: str, path: str, **more: Any) -> httpx.Response:
-        """A good answer. A program that is away is waited for, as is news that is on its way."""
-        deadline, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
+    async def _send(
+        self, who: Person, method: str, service: str, path: str, *, awaited: bool = True, **more: Any
+    ) -> httpx.Response:
+        """A good answer. A program that is away is waited for, as is (`awaited`) news that is on its way."""
+        deadline, pause = time.monotonic() + self.patience, FIRST_PAUSE
         given = more.pop("headers", {})
         while True:
             refused: Refused | httpx.TransportError
@@ -164,7 +187,7 @@ class Voices:
                 refused = Refused(response)
                 if response.status_code == 401:
                     self._tokens.pop(who.id, None)  # it held for a while only
-                elif response.status_code not in BUSY and "retry-after" not in response.headers:
+                elif response.status_code not in BUSY and not (awaited and "retry-after" in response.headers):
                     raise refused
             except httpx.TransportError as error:
                 refused = error

@@ -57,6 +57,15 @@ async def test_the_journey_is_copied_and_never_changed(rig: Rig, seller: Seller)
     assert [event.key for event in await rig.told()] == ["the-journey-inside-sales-told"]
 
 
+async def test_whoever_accepts_may_give_it_their_own_id_which_is_theirs_alone(rig: Rig, seller: Seller) -> None:
+    first, second = await offer(rig), await offer(rig)
+    await seller.act(first.opportunity_id, "accept", {"external_id": "CRM-1"})
+    assert (await seller.get("/opportunities/ext:CRM-1"))["id"] == str(first.opportunity_id)
+    refused = await seller.act(second.opportunity_id, "accept", {"external_id": "CRM-1"}, 409)
+    assert refused["type"].endswith("conflict")
+    assert (await seller.get(f"/opportunities/{second.opportunity_id}"))["status"] == "offered"
+
+
 @pytest.mark.parametrize("appointment_first", [True, False])
 async def test_the_appointment_may_be_told_before_its_opportunity(
     rig: Rig, seller: Seller, appointment_first: bool

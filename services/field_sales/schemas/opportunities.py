@@ -97,6 +97,7 @@ class AcceptIn(Terms):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"mrr": 100000, "currency": "JPY", "expected_close_date": "2026-06-30"}]}
     )
+    external_id: Key | None = Field(None, description="your own id of it from now on")
     phase: Key | None = Field(None, description="default the first one")
 
 
