@@ -110,9 +110,19 @@ class Rulebook:
         return found
 
     async def change(
-        self, tx: Transaction, name: str, rule: Any, *, valid_from: datetime, note: str | None, by: str, now: datetime
+        self,
+        tx: Transaction,
+        name: str,
+        rule: Any,
+        *,
+        valid_from: datetime,
+        note: str | None,
+        by: str,
+        now: datetime,
+        for_history: bool = False,
     ) -> RuleVersion:
-        """The next version. What is yet to come may be preceded, what rules or has ruled may not: raises Refused.
+        """The next version. What is yet to come may be preceded; what rules or has ruled only `for_history`, for what
+        is yet to be told of that time: raises Refused.
 
         Raises Stale for an If-Match that is not the number of the newest version.
         """
@@ -121,9 +131,9 @@ class Rulebook:
         if tx.if_match not in (None, newest):
             raise Stale(f"Its newest version is {newest} now; you had read {tx.if_match}")
         ruling = current(versions, now)
-        if valid_from < ruling.valid_from:
+        if valid_from < ruling.valid_from and not for_history:
             begun = f"Version {ruling.version} rules since {wire_time(ruling.valid_from)}"
-            raise Refused(f"{begun}; a later version cannot begin before that", rule="begins_later")
+            raise Refused(f"{begun}; a version that begins before that says for_history", rule="begins_later")
         says = self._adapters[name].dump_python(rule, mode="json", exclude_none=True)
         row = self._row(
             name=name, version=newest + 1, valid_from=valid_from, rule=says, note=note, by=by, created_at=now

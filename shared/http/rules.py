@@ -23,6 +23,9 @@ class RuleIn(Body):
     rule: dict[str, Any] = Field(description="the whole rule, as GET /v1/rules/{name} shows it")
     valid_from: AwareDatetime | None = Field(None, description="default now")
     note: LongText | None = None
+    for_history: bool = Field(
+        False, description="it may begin before the one in force, and rules what is yet to be told of that time"
+    )
 
 
 class RuleOut(BaseModel):
@@ -79,10 +82,20 @@ def rules_router(book: Rulebook, *roles: Role, then: Then | None = None) -> APIR
         """The next version, from `valid_from` on. What was judged before stays judged by its own version."""
         kind, begins = book.kind(name), body.valid_from or now
         rule = _understood(book, name, body.rule)
-        row = await book.change(tx, name, rule, valid_from=begins, note=body.note, by=who.subject, now=now)
+        row = await book.change(
+            tx,
+            name,
+            rule,
+            valid_from=begins,
+            note=body.note,
+            by=who.subject,
+            now=now,
+            for_history=body.for_history,
+        )
         if then:
             await then(tx, rule, now)
-        return resource(_out(kind, row, begins <= now), version=row.version)
+        in_force = current((await book.versions(tx.session))[name], now) is row
+        return resource(_out(kind, row, in_force), version=row.version)
 
     return router
 

@@ -97,6 +97,15 @@ async def test_a_planned_version_rules_from_its_day_and_may_be_preceded(office: 
     assert problem["type"] == "/problems/begins_later"
 
 
+async def test_a_version_for_history_rules_its_own_time_and_not_today(office: Office) -> None:
+    now = clock.utc_now()
+    await office.put(7, valid_from=wire(now - DAY))
+    then = await office.put(8, valid_from=wire(now - 2 * DAY), for_history=True)
+    found = await office.get()
+    assert (then["version"], then["in_force"], found["version"], found["rule"][office.number]) == (3, False, 2, 7)
+    assert [one["version"] for one in found["versions"]] == [2, 3, 1]
+
+
 async def test_who_read_an_older_version_is_told_so(office: Office) -> None:
     etag = (await office.people.get(office.path)).headers["etag"]
     await office.put(7, match=etag, valid_from=wire(clock.utc_now() + DAY))

@@ -23,24 +23,22 @@ ONBOARDING = "/v1/rules/onboarding"
 async def leave_recycling_to_history(voices: Voices, told: Sequence[Telling]) -> None:
     """Marketing's rule opens the next cycle the moment one ends; within the history's time only the history does.
 
-    What held at its end holds again from there on. Told first, so that nothing is left open by a crash.
+    What held at its end holds again from there on; a load that was cut off in between is mended by the next.
     """
     since, until = min(one.at for one in told), max(one.at for one in told) + MOMENT
-    every = (await voices.get("marketing", "/v1/rules"))["items"]
-    versions = [_Version(one) for one in every if one["name"] == "recycling"]
+    versions = [_Version(one) for one in (await voices.get("marketing", RECYCLING))["versions"]]
     within = [one.since for one in versions if since < one.since < until]
     aside = [at for at in (since, *within) if not _in_force(versions, at).is_aside]
-    if not aside:
-        return
-    if not any(one.since == until for one in versions):
-        await _put(voices, _in_force(versions, until).rule, until, BACK)
     for at in aside:
         await _put(voices, _without(_in_force(versions, at).rule), at, ASIDE)
+    people = [one for one in versions if one.note != ASIDE]
+    if (aside or len(people) < len(versions)) and not any(one.since == until for one in versions):
+        await _put(voices, _in_force(people, until).rule, until, BACK)
 
 
 class _Version:
     def __init__(self, told: dict[str, Any]) -> None:
-        self.rule, self.number = told["rule"], told["version"]
+        self.rule, self.number, self.note = told["rule"], told["version"], told.get("note")
         self.since = datetime.fromisoformat(told["valid_from"])
         self.is_aside: bool = self.rule == _without(self.rule)
 
@@ -57,7 +55,7 @@ def _without(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _put(voices: Voices, rule: dict[str, Any], since: datetime, note: str) -> None:
-    body = {"rule": rule, "valid_from": wire_time(since), "note": note}
+    body = {"rule": rule, "valid_from": wire_time(since), "note": note, "for_history": True}
     await voices.say(TELLER, "PUT", "marketing", RECYCLING, body)
 
 
@@ -66,13 +64,13 @@ async def onboarding_of_old_deals(voices: Voices, told: Sequence[Telling]) -> As
     """A deal won long ago gets no onboarding plan; where its end is told, it gets one while this lasts."""
     won = [one.at for one in told if isinstance(one.event, DealWon)]
     days = (utc_now() - min(won)).days + 1 if won else 0
-    rule = (await voices.get("customer_success", ONBOARDING))["body"]
+    rule = (await voices.get("customer_success", ONBOARDING))["rule"]
     if not any(isinstance(one.event, OnboardingCompleted) for one in told) or rule["plan_within_days"] >= days:
         yield
         return
-    longer = {"body": {**rule, "plan_within_days": days}}
+    longer = {"rule": {**rule, "plan_within_days": days}}
     await voices.say(TELLER, "PUT", "customer_success", ONBOARDING, longer)
     try:
         yield
     finally:
-        await voices.say(TELLER, "PUT", "customer_success", ONBOARDING, {"body": rule})
+        await voices.say(TELLER, "PUT", "customer_success", ONBOARDING, {"rule": rule})
