@@ -1,8 +1,8 @@
 """A department's side of the hand-off: numbers checked, handlers run, offsets moved, all in one transaction.
 
-The fast way runs a batch without savepoints, with the rows it is about locked in a few statements beforehand. If a
-handler fails, everything is rolled back and the batch is read again carefully, one savepoint an event: the one that
-fails is parked, the others go on.
+The fast way runs a batch of events that all follow what was applied, without savepoints, with the rows it is about
+locked in a few statements beforehand. Where that is not so, or a handler fails, everything is rolled back and the batch
+is read again carefully, one savepoint an event: the one that fails is parked, the others go on.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -37,6 +37,10 @@ class UnknownVersion(Exception):
     """A newer major version of an event we know: it waits for a reader that understands it."""
 
 
+class OutOfOrder(Exception):
+    """Among these events is one told twice, too early, or one that something parked waits for."""
+
+
 class Inbox(Receiver):
     """The Store of a department: `handlers` are the event types it listens to; all others only advance numbers."""
 
@@ -54,17 +58,24 @@ class Inbox(Receiver):
         self._bases = {event.type.rsplit(".v", 1)[0]: int(event.type.rsplit(".v", 1)[1]) for event in handlers}
 
     async def take(self, tx: Transaction, letters: Sequence[Letter], *, careful: bool) -> None:
+        if careful:
+            await self._take_one_by_one(tx, letters)
+            return
+        if not await parking.advance(tx, letters):
+            raise OutOfOrder
+        events = [self._event(letter) for letter in letters]
+        await self._prepare(tx, [event for event in events if event is not None])
+        for letter, event in zip(letters, events, strict=True):
+            await self._run(tx, letter, event)
+
+    async def _take_one_by_one(self, tx: Transaction, letters: Sequence[Letter]) -> None:
         last, parked = await parking.standing(tx, [letter.meta.stream for letter in letters])
         before = dict(last)
-        if not careful:
-            await self._prepare(tx, [event for letter in letters if (event := self._event(letter))])
         for letter in letters:
-            await self._take(tx, letter, last, parked, careful)
+            await self._take(tx, letter, last, parked)
         await parking.save_sequences(tx, {s: n for s, n in last.items() if n != before[s]})
 
-    async def _take(
-        self, tx: Transaction, letter: Letter, last: dict[Stream, int], parked: set[Stream], careful: bool
-    ) -> None:
+    async def _take(self, tx: Transaction, letter: Letter, last: dict[Stream, int], parked: set[Stream]) -> None:
         meta, stream = letter.meta, letter.meta.stream
         if meta.sequence <= last[stream]:
             tx.after_commit(lambda: count(meta.type, "duplicate"))
@@ -72,21 +83,18 @@ class Inbox(Receiver):
             await parking.park(tx.session, letter, parking.GAP)
             parked.add(stream)
             tx.after_commit(lambda: count(meta.type, "parked"))
-        elif await self._handle(tx, letter, careful):
+        elif await self._handled(tx, letter):
             last[stream] = meta.sequence
             if stream in parked:
                 await self._drain(tx, stream, last)
         else:
             parked.add(stream)
 
-    async def _handle(self, tx: Transaction, letter: Letter, careful: bool) -> bool:
+    async def _handled(self, tx: Transaction, letter: Letter) -> bool:
         """Run the handler; False when the event had to be parked."""
-        if not careful:
-            await self._run(tx, letter)
-            return True
         try:
             async with tx.savepoint():
-                await self._run(tx, letter)
+                await self._run(tx, letter, self._event(letter))
             return True
         except Exception as error:
             if transient(error):
@@ -96,9 +104,8 @@ class Inbox(Receiver):
             tx.after_commit(lambda: count(letter.meta.type, "parked"))
             return False
 
-    async def _run(self, tx: Transaction, letter: Letter) -> None:
+    async def _run(self, tx: Transaction, letter: Letter, event: Event | None) -> None:
         meta = letter.meta
-        event = self._event(letter)
         if event is None:
             tx.after_commit(lambda: count(meta.type, "ignored"))
             return
@@ -128,7 +135,7 @@ class Inbox(Receiver):
     async def _drain(self, tx: Transaction, stream: Stream, last: dict[Stream, int]) -> None:
         """The number just applied may be what parked events of its stream were waiting for."""
         for row in await parking.waiting(tx.session, stream, last[stream]):
-            if not await self._handle(tx, letter_of(row), careful=True):
+            if not await self._handled(tx, letter_of(row)):
                 break
             last[stream] = row.sequence
         await parking.unpark(tx.session, stream, last[stream])
