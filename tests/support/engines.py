@@ -23,7 +23,7 @@ import pytest
 from deploy.local.home import Home
 from deploy.local.ports import free_ports
 from deploy.local.postgres import Postgres, programs
-from deploy.local.processes import die_with_parent
+from deploy.local.processes import die_with_parent, read_records
 
 POSTGRES_VARIABLE = "THEMODEL_TEST_POSTGRES"
 KAFKA_VARIABLE = "THEMODEL_TEST_KAFKA"
@@ -33,11 +33,12 @@ _LONGEST_START = 300.0  # a first start fetches Kafka's jars
 
 @dataclass(frozen=True)
 class Engines:
-    """`admin_url` is a superuser's, `kafka` the bootstrap servers."""
+    """`admin_url` is a superuser's, `kafka` the bootstrap servers, `home` where we started them ourselves."""
 
     admin_url: str
     kafka: str
     created: list[str] = field(default_factory=list)
+    home: Home | None = None
 
     def postgres_url(self, database: str) -> str:
         """The superuser's URL of that database."""
@@ -67,6 +68,21 @@ class Engines:
         self.sql(f"drop database if exists {name} with (force)")
         self.sql(f"drop role if exists {name}")
         self.created.remove(name)
+
+    def process(self, name: str) -> int:
+        """The process of "kafka" or "postgres". Only engines of our own: nobody stops those of others."""
+        assert self.home is not None
+        return next(record.pid for record in read_records(self.home.run) if record.name == name)
+
+    @contextmanager
+    def broker_frozen(self) -> Iterator[None]:
+        """It takes connections, and answers nothing: the way an engine is away that no error tells of."""
+        broker = self.process("kafka")
+        os.kill(broker, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(broker, signal.SIGCONT)
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Runs one statement as the superuser; rows as lines, columns joined by |."""
@@ -113,7 +129,7 @@ def running_engines(home: Path, environment: Mapping[str, str]) -> Iterator[Engi
                 raise RuntimeError(f"The engines did not start:\n{log.read_text()}")
             time.sleep(0.02)
         postgres = Postgres(place, int(environment["THEMODEL_POSTGRES_PORT"]))
-        yield Engines(postgres.admin_url, f"127.0.0.1:{environment['THEMODEL_KAFKA_PORT']}")
+        yield Engines(postgres.admin_url, f"127.0.0.1:{environment['THEMODEL_KAFKA_PORT']}", home=place)
     finally:
         process.terminate()
         process.wait(30)

@@ -1,0 +1,141 @@
+"""Publishers and readers of events, each with a database of its own, on topics of their own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from shared import clock, instruments
+from shared.contracts import Event
+from shared.contracts.envelope import Meta, decode
+from shared.contracts.marketing import LeadCreated
+from shared.database import Database, Transaction
+from shared.ids import new_id
+from shared.messaging.consumer import consume
+from shared.messaging.inbox import Handlers, Inbox
+from shared.messaging.kafka import PARTITIONS, TopicPartition, ensure_topics, make_reader, partition_of
+from shared.messaging.outbox import plumbing
+from tests.support.engines import Engines
+
+
+class Side:
+    """A publisher or a reader with a database of its own, on topics of its own."""
+
+    def __init__(self, engines: Engines, name: str, topic: str) -> None:
+        self.url = engines.create_database(name)
+        self.database = Database(self.url, source=f"/{name}", topic=topic, pool_size=4)
+        self.name, self.topic, self.kafka = name, topic, engines.kafka
+        self.dead_topic = f"{topic.split('.')[0]}.dead-letters.{name}"
+        self.group = f"group-{topic}"
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def prepare(self) -> None:
+        async with self.database.engine.begin() as connection:
+            await connection.run_sync(plumbing.create_all)
+            await connection.execute(text("CREATE TABLE heard (n bigserial, id text, key text, sequence bigint)"))
+
+    def start(self, work: Awaitable[None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self.tasks.append(task)
+        return task
+
+    async def say(self, *keys: UUID, cycle: int = 1) -> None:
+        async with self.database.transaction() as tx:
+            for key in keys:
+                tx.announce(LeadCreated(lead_id=key, cycle=cycle), journey=key, at=clock.utc_now())
+
+    async def count(self, table: str) -> int:
+        async with self.database.reading() as session:
+            return int(await session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+
+    async def has(self, rows: int, table: str = "heard") -> bool:
+        return await self.count(table) == rows
+
+    async def heard(self) -> list[tuple[str, int]]:
+        async with self.database.reading() as session:
+            return [(k, s) for k, s in await session.execute(text("SELECT key, sequence FROM heard ORDER BY n"))]
+
+    async def stop(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.database.close()
+
+
+async def write_down(tx: Transaction, event: Event, meta: Meta) -> None:
+    row = {"id": meta.id, "key": meta.key, "sequence": meta.sequence}
+    await tx.session.execute(text("INSERT INTO heard (id, key, sequence) VALUES (:id, :key, :sequence)"), row)
+
+
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
+    async with asyncio.timeout(seconds):
+        while not await true():  # noqa: ASYNC110  # what is waited for happens in other processes
+            await asyncio.sleep(0.02)
+
+
+MakeSide = Callable[[str], Awaitable[Side]]
+
+
+@asynccontextmanager
+async def making_sides(engines: Engines) -> AsyncIterator[MakeSide]:
+    instruments.service = "test"
+    prefix = f"t{uuid4().hex[:8]}"
+    made: list[Side] = []
+
+    async def make(name: str) -> Side:
+        side = Side(engines, name, f"{prefix}.{name.replace('_', '-')}")
+        await ensure_topics(engines.kafka, [side.topic, side.dead_topic])
+        await side.prepare()
+        made.append(side)
+        return side
+
+    try:
+        yield make
+    finally:
+        for side in made:
+            await side.stop()
+            engines.drop_database(side.url)
+
+
+@pytest.fixture
+async def sides(engines: Engines) -> AsyncIterator[MakeSide]:
+    async with making_sides(engines) as make:
+        yield make
+
+
+def reading(side: Side, publisher: Side, handlers: Handlers) -> Inbox:
+    inbox = Inbox(side.database, handlers, {publisher.topic: publisher.name}, side.dead_topic)
+    side.start(consume(side.kafka, side.group, [publisher.topic], inbox))
+    return inbox
+
+
+def keys_of(partition: int, count: int) -> list[UUID]:
+    """So many journeys whose events all go to one partition."""
+    found: list[UUID] = []
+    while len(found) < count:
+        key = new_id()
+        if partition_of(str(key)) == partition:
+            found.append(key)
+    return found
+
+
+async def log_of(side: Side) -> list[Meta]:
+    """Everything that lies in a side's topic, by partition and offset."""
+    reader = make_reader(side.kafka, "test")
+    await reader.start()
+    try:
+        places = [TopicPartition(side.topic, number) for number in range(PARTITIONS)]
+        reader.assign(places)
+        ends = await reader.end_offsets(places)
+        found: list[Meta] = []
+        for place in places:
+            reader.seek(place, 0)
+        while [place for place in places if await reader.position(place) < ends[place]]:
+            for records in (await reader.getmany(timeout_ms=100)).values():
+                found += [decode(record.value, record.headers)[0] for record in records]
+        return found
+    finally:
+        await reader.stop()
