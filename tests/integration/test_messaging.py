@@ -190,17 +190,9 @@ async def test_an_unknown_type_is_passed_and_a_newer_version_waits(sides: MakeSi
 
 
 async def test_one_record_too_large_for_the_topic_is_voided_and_its_number_kept(
-    sides: MakeSide, monkeypatch: pytest.MonkeyPatch
+    sides: MakeSide,
 ) -> None:
-    marketing = await sides("marketing")
-    from aiokafka.admin import AIOKafkaAdminClient
-    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
-    admin = AIOKafkaAdminClient(bootstrap_servers=marketing.kafka)
-    await admin.start()
-    resource = ConfigResource(ConfigResourceType.TOPIC, marketing.topic, {"max.message.bytes": "2000"})
-    await admin.alter_configs([resource])
-    await admin.close()
+    marketing = await sides("marketing", largest=2000)
     key = new_id()
     async with marketing.database.transaction() as tx:
         for campaign in ("small", "x" * 4000, "small"):

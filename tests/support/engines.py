@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import psutil
 import pytest
 
 from deploy.local.home import Home
@@ -80,6 +81,8 @@ class Engines:
         broker = self.process("kafka")
         os.kill(broker, signal.SIGSTOP)
         try:
+            while not _stands_still(broker):
+                time.sleep(0.005)
             yield
         finally:
             os.kill(broker, signal.SIGCONT)
@@ -92,6 +95,14 @@ class Engines:
         if done.returncode:
             raise RuntimeError(done.stderr.strip())
         return done.stdout.strip()
+
+
+def _stands_still(process: int) -> bool:
+    """Whether the last of its threads has stopped: the signal returns before."""
+    tasks = Path(f"/proc/{process}/task")
+    if not tasks.exists():
+        return psutil.Process(process).status() == psutil.STATUS_STOPPED
+    return all(status.read_text().rpartition(")")[2].split()[0] == "T" for status in tasks.glob("*/stat"))
 
 
 def engine_environment(home: Path, postgres_port: int, kafka_port: int, cache: Path = SHARED_CACHE) -> dict[str, str]:

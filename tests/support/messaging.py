@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol
 from uuid import UUID, uuid4
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sqlalchemy import text
 
 from shared import clock, instruments
@@ -76,7 +78,20 @@ async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15) -> Non
             await asyncio.sleep(0.02)
 
 
-MakeSide = Callable[[str], Awaitable[Side]]
+class MakeSide(Protocol):
+    async def __call__(self, name: str, largest: int | None = None) -> Side:
+        """`largest` is what the broker takes on its topic, in bytes of a batch."""
+
+
+async def _narrow_topic(servers: str, topic: str, largest: int) -> None:
+    """Made with its limit: a topic's settings changed later take their time."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        limit = {"max.message.bytes": str(largest)}
+        await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=limit)])
+    finally:
+        await admin.close()
 
 
 @asynccontextmanager
@@ -85,8 +100,10 @@ async def making_sides(engines: Engines) -> AsyncIterator[MakeSide]:
     prefix = f"t{uuid4().hex[:8]}"
     made: list[Side] = []
 
-    async def make(name: str) -> Side:
+    async def make(name: str, largest: int | None = None) -> Side:
         side = Side(engines, name, f"{prefix}.{name.replace('_', '-')}")
+        if largest is not None:
+            await _narrow_topic(engines.kafka, side.topic, largest)
         await ensure_topics(engines.kafka, [side.topic, side.dead_topic])
         await side.prepare()
         made.append(side)
