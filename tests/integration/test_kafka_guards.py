@@ -19,11 +19,10 @@ from shared.messaging import kafka
 from shared.messaging.kafka import Outgoing, Sender, TopicPartition, make_reader, partition_of
 from shared.messaging.relay import FULL_ROWS, Relay
 from tests.support.engines import Engines, own_engines
-from tests.support.messaging import MakeSide, Side, keys_of, log_of, reading, until, write_down
+from tests.support.messaging import LONG, MakeSide, Side, keys_of, log_of, reading, until, write_down
 
 PLACE = 3  # the partition of KEY
 KEY = str(keys_of(PLACE, 1)[0])
-GIVES_UP = 30.0  # seconds; far above what a guard allows, far below for ever
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +63,7 @@ async def values(side: Side) -> list[bytes]:
 
 async def ends_by_itself(task: "asyncio.Task[object]") -> BaseException | None:
     """What it ended with. Nobody cancels it: whether it has a bound of its own is the question."""
-    done, _ = await asyncio.wait({task}, timeout=GIVES_UP)
+    done, _ = await asyncio.wait({task}, timeout=LONG)
     task.cancel()
     assert done, "it hangs"
     return task.exception()
@@ -200,7 +199,7 @@ async def test_a3_closing_is_bounded_while_the_broker_is_away(
             on_its_way = await producer.send(side.topic, b"on its way", partition=PLACE)
             assert await ends_by_itself(asyncio.create_task(sender.close())) is None
             assert not on_its_way.done()
-        await asyncio.wait_for(on_its_way, GIVES_UP)
+        await asyncio.wait_for(on_its_way, LONG)
     assert await values(side) == [b"before", b"on its way"]
 
 
@@ -222,12 +221,12 @@ async def test_a3_the_relay_deletes_nothing_a_frozen_broker_did_not_acknowledge(
         rebuilt = instruments.relay_rebuilds._value.get()
 
         async def gave_up() -> bool:
-            return instruments.relay_rebuilds._value.get() > rebuilt
+            return bool(instruments.relay_rebuilds._value.get() > rebuilt)
 
-        await until(gave_up, GIVES_UP)
+        await until(gave_up, LONG)
         assert await marketing.has(15, "outbox")
     monkeypatch.undo()  # a broker just woken may be slow
-    await until(lambda: reader.has(20), GIVES_UP)
+    await until(lambda: reader.has(20), LONG)
     await until(lambda: marketing.has(0, "outbox"))
     heard = await reader.heard()
     assert {str(key): [n for k, n in heard if k == str(key)] for key in keys} == {str(k): [1, 2, 3, 4] for k in keys}

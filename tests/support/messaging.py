@@ -1,7 +1,7 @@
 """Publishers and readers of events, each with a database of its own, on topics of their own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 from uuid import UUID, uuid4
@@ -16,20 +16,26 @@ from shared.contracts.envelope import Meta, decode
 from shared.contracts.marketing import LeadCreated
 from shared.database import Database, Transaction
 from shared.ids import new_id
-from shared.messaging.consumer import consume
+from shared.messaging.consumer import Batch, consume
 from shared.messaging.inbox import Handlers, Inbox
 from shared.messaging.kafka import PARTITIONS, TopicPartition, ensure_topics, make_reader, partition_of
+from shared.messaging.offsets import Ends
 from shared.messaging.outbox import plumbing
+from shared.messaging.parking import Letter
+from shared.messaging.receiver import Receiver
+from shared.messaging.relay import Relay
 from tests.support.engines import Engines
+
+LONG = 30.0  # seconds; far above what anything here takes, far below for ever
+_WRITE_DOWN = text("INSERT INTO heard (id, key, sequence) VALUES (:id, :key, :sequence)")
 
 
 class Side:
     """A publisher or a reader with a database of its own, on topics of its own."""
 
-    def __init__(self, engines: Engines, name: str, topic: str) -> None:
-        self.url = engines.create_database(name)
-        self.database = Database(self.url, source=f"/{name}", topic=topic, pool_size=4)
-        self.name, self.topic, self.kafka = name, topic, engines.kafka
+    def __init__(self, url: str, kafka: str, name: str, topic: str) -> None:
+        self.database = Database(url, source=f"/{name}", topic=topic, pool_size=4)
+        self.url, self.kafka, self.name, self.topic = url, kafka, name, topic
         self.dead_topic = f"{topic.split('.')[0]}.dead-letters.{name}"
         self.group = f"group-{topic}"
         self.tasks: list[asyncio.Task[None]] = []
@@ -69,7 +75,7 @@ class Side:
 
 async def write_down(tx: Transaction, event: Event, meta: Meta) -> None:
     row = {"id": meta.id, "key": meta.key, "sequence": meta.sequence}
-    await tx.session.execute(text("INSERT INTO heard (id, key, sequence) VALUES (:id, :key, :sequence)"), row)
+    await tx.session.execute(_WRITE_DOWN, row)
 
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
@@ -101,7 +107,7 @@ async def making_sides(engines: Engines) -> AsyncIterator[MakeSide]:
     made: list[Side] = []
 
     async def make(name: str, largest: int | None = None) -> Side:
-        side = Side(engines, name, f"{prefix}.{name.replace('_', '-')}")
+        side = Side(engines.create_database(name), engines.kafka, name, f"{prefix}.{name.replace('_', '-')}")
         if largest is not None:
             await _narrow_topic(engines.kafka, side.topic, largest)
         await ensure_topics(engines.kafka, [side.topic, side.dead_topic])
@@ -127,6 +133,53 @@ def reading(side: Side, publisher: Side, handlers: Handlers) -> Inbox:
     inbox = Inbox(side.database, handlers, {publisher.topic: publisher.name}, side.dead_topic)
     side.start(consume(side.kafka, side.group, [publisher.topic], inbox))
     return inbox
+
+
+class Scribe(Receiver):
+    """Writes down whatever it is given and knows no sequence numbers, so that nothing behind the offsets hides what
+    came twice. Keeps what it was asked to load, and what it applied."""
+
+    def __init__(self, side: Side, publisher: Side) -> None:
+        super().__init__(side.database, {publisher.topic: publisher.name}, side.dead_topic)
+        self.loads: list[list[TopicPartition]] = []
+        self.applied: list[Ends] = []
+
+    async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        self.loads.append(list(partitions))
+        return await super().load(partitions)
+
+    async def apply(self, ends: Ends, batch: Batch) -> None:
+        await super().apply(ends, batch)
+        self.applied.append(ends)
+
+    async def take(self, tx: Transaction, letters: Sequence[Letter], *, careful: bool) -> None:
+        for letter in letters:
+            row = {"id": letter.meta.id, "key": letter.meta.key, "sequence": letter.meta.sequence}
+            await tx.session.execute(_WRITE_DOWN, row)
+
+
+async def told(sides: MakeSide, *keys: UUID) -> tuple[Side, Side]:
+    """A publisher whose relay runs and who has told of these, and a reader that has not begun."""
+    marketing, reader = await sides("marketing"), await sides("inside_sales")
+    marketing.start(Relay(marketing.database, marketing.kafka, "marketing").run())
+    await marketing.say(*keys)
+    await until(lambda: marketing.has(0, "outbox"))
+    return marketing, reader
+
+
+def work(reader: Side, publisher: Side, scribe: Scribe | None = None) -> tuple[Scribe, "asyncio.Task[None]"]:
+    scribe = scribe or Scribe(reader, publisher)
+    return scribe, reader.start(consume(reader.kafka, reader.group, [publisher.topic], scribe))
+
+
+async def heard_of(reader: Side, *keys: UUID) -> None:
+    """Waits until it has heard so much, and holds that it was of these, in this order."""
+    await until(lambda: _has_at_least(reader, len(keys)), LONG)
+    assert [key for key, _ in await reader.heard()] == [str(key) for key in keys]
+
+
+async def _has_at_least(reader: Side, rows: int) -> bool:
+    return await reader.count("heard") >= rows
 
 
 def keys_of(partition: int, count: int) -> list[UUID]:
