@@ -187,7 +187,14 @@ async def _joined(servers: str, group: str, topics: Sequence[str]) -> AIOKafkaCo
             return consumer
         except (KafkaError, OSError) as error:
             log.warning("consumer waits for the broker", error=str(error)[:200])
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(consumer.stop(), 3)
+            await _stop(consumer)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
+        except BaseException:  # cancelled: left alone, it would stay a member whose partitions nobody reads
+            await _stop(consumer)
+            raise
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(consumer.stop(), 3)

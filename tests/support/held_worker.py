@@ -45,11 +45,12 @@ class HeldWorker:
         self.pid = process.pid
         self._process = process
 
-    async def says(self, line: str) -> None:
-        """Waits until it does. Fails when it ends before."""
+    async def says(self, beginning: str) -> str:
+        """The rest of its next line that begins so. Fails when it ends before."""
         assert self._process.stdout is not None
-        while (said := (await self._process.stdout.readline()).decode().rstrip()) != line:
-            assert said, f"it ended before it said: {line}"
+        while not (line := (await self._process.stdout.readline()).decode()).startswith(beginning):
+            assert line, f"it ended before it said: {beginning}"
+        return line.removeprefix(beginning).strip()
 
     async def go_on(self) -> None:
         assert self._process.stdin is not None

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,9 +16,17 @@ from shared.contracts.envelope import Meta, decode
 from shared.contracts.marketing import LeadCreated
 from shared.database import Database, Transaction
 from shared.ids import new_id
+from shared.messaging import consumer
 from shared.messaging.consumer import Batch, consume
 from shared.messaging.inbox import Handlers, Inbox
-from shared.messaging.kafka import PARTITIONS, TopicPartition, ensure_topics, make_reader, partition_of
+from shared.messaging.kafka import (
+    PARTITIONS,
+    AIOKafkaConsumer,
+    TopicPartition,
+    ensure_topics,
+    make_reader,
+    partition_of,
+)
 from shared.messaging.offsets import Ends
 from shared.messaging.outbox import plumbing
 from shared.messaging.parking import Letter
@@ -127,6 +135,20 @@ async def making_sides(engines: Engines) -> AsyncIterator[MakeSide]:
 async def sides(engines: Engines) -> AsyncIterator[MakeSide]:
     async with making_sides(engines) as make:
         yield make
+
+
+@pytest.fixture
+def members(monkeypatch: pytest.MonkeyPatch) -> list[AIOKafkaConsumer]:
+    """The clients of the workers that run here, as they join."""
+    found: list[AIOKafkaConsumer] = []
+    join = consumer._joined
+
+    async def joined(*arguments: Any) -> AIOKafkaConsumer:
+        found.append(await join(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(consumer, "_joined", joined)
+    return found
 
 
 def reading(side: Side, publisher: Side, handlers: Handlers) -> Inbox:
