@@ -142,12 +142,12 @@ async def test_a2_numbers_that_ran_out_all_the_same_cost_a_producer_and_no_event
     marketing.start(relay.run())
     keys = keys_of(PLACE, 3)
     await marketing.say(*keys_of(PLACE + 1, 1))  # its producer is there
-    await until(lambda: marketing.has(0, "outbox"))
+    await until(lambda: marketing.has(0, "outbox"), LONG)
     producer = await relay._sender._ready()
     producer._txn_manager._sequence_numbers[TopicPartition(marketing.topic, PLACE)] = 2**31 - 3
     for _ in range(4):
         await marketing.say(*keys)
-        await until(lambda: marketing.has(0, "outbox"))
+        await until(lambda: marketing.has(0, "outbox"), LONG)
     assert relay._sender._producer is not producer, "its numbers did not run out: the test did not do its work"
     told = [(meta.key, meta.sequence) for meta in await log_of(marketing) if partition_of(meta.key) == PLACE]
     assert told == [(str(key), number) for number in (1, 2, 3, 4) for key in keys]
@@ -208,26 +208,26 @@ async def test_a3_the_relay_deletes_nothing_a_frozen_broker_did_not_acknowledge(
 ) -> None:
     """Trap: a send that timed out is neither sent nor unsent, so its events stay, and readers drop what came twice."""
     marketing, reader = await sides("marketing"), await sides("inside_sales")
-    monkeypatch.setattr(kafka, "SEND_TIMEOUT", 1.0)
-    monkeypatch.setattr(kafka, "CLOSE_TIMEOUT", 0.5)
     marketing.start(Relay(marketing.database, marketing.kafka, "marketing").run())
     reading(reader, marketing, {LeadCreated: write_down})
     keys = [new_id() for _ in range(5)]
     await marketing.say(*keys)
-    await until(lambda: reader.has(5))
-    with engines.broker_frozen():
+    await until(lambda: reader.has(5), LONG)
+    await until(lambda: marketing.has(0, "outbox"), LONG)
+    with engines.broker_frozen(), monkeypatch.context() as impatient:
+        impatient.setattr(kafka, "SEND_TIMEOUT", 0.5)
+        impatient.setattr(kafka, "CLOSE_TIMEOUT", 0.5)
+        rebuilt = instruments.relay_rebuilds._value.get()
         for _ in range(3):
             await marketing.say(*keys)
-        rebuilt = instruments.relay_rebuilds._value.get()
 
         async def gave_up() -> bool:
             return bool(instruments.relay_rebuilds._value.get() > rebuilt)
 
         await until(gave_up, LONG)
         assert await marketing.has(15, "outbox")
-    monkeypatch.undo()  # a broker just woken may be slow
     await until(lambda: reader.has(20), LONG)
-    await until(lambda: marketing.has(0, "outbox"))
+    await until(lambda: marketing.has(0, "outbox"), LONG)
     heard = await reader.heard()
     assert {str(key): [n for k, n in heard if k == str(key)] for key in keys} == {str(k): [1, 2, 3, 4] for k in keys}
 

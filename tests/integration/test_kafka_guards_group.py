@@ -1,4 +1,4 @@
-"""The guards against what aiokafka does wrong with groups (A5 to A8), each on real engines.
+"""The guards against what aiokafka does wrong with groups (A5 to A8, A10), each on real engines.
 
 Those of reading are in test_kafka_guards_reading.py, those of sending in test_kafka_guards.py.
 """
@@ -89,8 +89,18 @@ async def test_a7_a_member_joins_with_one_assignor(sides: MakeSide, joins: "asyn
     work(reader, marketing)
     await heard_of(reader, key)
     asked = [joins.get_nowait() for _ in range(joins.qsize())]
+    assert asked
     assert [[name for name, _ in request._group_protocols] for request in asked] == [["range"]] * len(asked)
-    assert 1 <= len(asked) <= 2  # the broker may answer the first by a name to come back with
+
+
+async def test_a10_a_member_has_longer_to_come_back_than_its_session_lasts(
+    sides: MakeSide, joins: "asyncio.Queue[JoinGroupRequest]"
+) -> None:
+    """Trap: by default one that is busy when the group is formed anew is out of it as soon as one that died."""
+    marketing, reader = await told(sides)
+    work(reader, marketing)
+    asked = await asyncio.wait_for(joins.get(), LONG)
+    assert (asked._session_timeout, asked._rebalance_timeout) == (3_000, 10_000)
 
 
 @pytest.fixture
