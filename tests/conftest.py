@@ -3,7 +3,7 @@
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # xdist has no types
 
-pytest_plugins = ["tests.support.engines", "tests.support.rig", "tests.support.system"]
+pytest_plugins = ["tests.support.engines", "tests.support.messaging", "tests.support.rig", "tests.support.system"]
 
 ALONE = ("tests/e2e/test_told_data.py", "tests/e2e/test_carried_history.py")  # have an installation of their own
 LONGEST = (*ALONE, "tests/e2e", "tests/faults")

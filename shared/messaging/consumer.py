@@ -25,6 +25,7 @@ Batch = dict[TopicPartition, Sequence[ConsumerRecord]]
 FIRST_BATCH, LARGEST_BATCH = 100, 500  # records; cheap ones may be followed by dear ones
 SHORT_SECONDS, LONG_SECONDS = 0.5, 2.0  # of one batch; no batch may come near what the watch takes for stuck
 STUCK_SECONDS = 15.0
+WATCH_SECONDS, ANSWER_SECONDS = 2.0, 5.0  # how often the watch asks the broker, and how long it waits for the answer
 KAFKA_COMMIT_SECONDS = 5.0
 
 
@@ -104,13 +105,13 @@ class Loop:
                 self.consumer.seek(place, self.next[place])
         return batch
 
-    async def watch(self, stuck: float = STUCK_SECONDS) -> None:
+    async def watch(self, stuck: float) -> None:
         """Returns when there was something to read and nothing moved for `stuck` seconds of working engines."""
         calm = time.monotonic()
         while True:
-            await asyncio.sleep(2)
+            await asyncio.sleep(WATCH_SECONDS)
             try:
-                ends = await asyncio.wait_for(self.consumer.end_offsets(list(self.next)), 5)
+                ends = await asyncio.wait_for(self.consumer.end_offsets(list(self.next)), ANSWER_SECONDS)
             except (KafkaError, TimeoutError):
                 ends = {}  # broker away: expected
             behind = sum(max(0, end - self.next.get(place, end)) for place, end in ends.items())
@@ -157,7 +158,7 @@ async def consume(
     """
     consumer = await _joined(servers, group, topics)
     loop = Loop(consumer, store, alive)
-    side = [asyncio.create_task(loop.watch()), asyncio.create_task(loop.tell_kafka())]
+    side = [asyncio.create_task(loop.watch(STUCK_SECONDS)), asyncio.create_task(loop.tell_kafka())]
     running = asyncio.create_task(loop.run())
     try:
         await asyncio.wait([running, side[0]], return_when=asyncio.FIRST_COMPLETED)
@@ -186,7 +187,14 @@ async def _joined(servers: str, group: str, topics: Sequence[str]) -> AIOKafkaCo
             return consumer
         except (KafkaError, OSError) as error:
             log.warning("consumer waits for the broker", error=str(error)[:200])
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(consumer.stop(), 3)
+            await _stop(consumer)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
+        except BaseException:  # cancelled: left alone, it would stay a member whose partitions nobody reads
+            await _stop(consumer)
+            raise
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(consumer.stop(), 3)

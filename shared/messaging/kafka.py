@@ -28,6 +28,7 @@ BATCH_BYTES = 786_432
 RENEW_AFTER_SECONDS = 24 * 3600
 RENEW_AFTER_RECORDS = 1_000_000_000
 SEND_TIMEOUT = 15.0
+CLOSE_TIMEOUT = 5.0
 
 __all__ = [
     "PARTITIONS",
@@ -150,7 +151,7 @@ class Sender:
         if producer is None:
             return
         try:
-            await asyncio.wait_for(asyncio.shield(producer.stop()), 5)
+            await asyncio.wait_for(asyncio.shield(producer.stop()), CLOSE_TIMEOUT)
         except (TimeoutError, KafkaError, OSError):
             return  # the broker is away: what was accepted may still land, and consumers drop the duplicate
 

@@ -2,135 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import Any, cast
-from uuid import UUID, uuid4
 
 import orjson
 import pytest
 from sqlalchemy import text
 
-from shared import clock, instruments
-from shared.contracts import Event
-from shared.contracts.envelope import Meta, decode
+from shared import clock
+from shared.contracts.envelope import Meta
 from shared.contracts.marketing import LeadCreated, MqlCreated
-from shared.database import Database, Transaction
+from shared.database import Transaction
 from shared.ids import new_id
 from shared.messaging import relay as relay_module
-from shared.messaging.consumer import consume
-from shared.messaging.inbox import Handlers, Inbox
-from shared.messaging.kafka import (
-    PARTITIONS,
-    Outgoing,
-    Sender,
-    TopicPartition,
-    ensure_topics,
-    make_reader,
-    partition_of,
-)
-from shared.messaging.outbox import plumbing
+from shared.messaging.kafka import Outgoing, Sender, TopicPartition, partition_of
 from shared.messaging.relay import Relay
-from tests.support.engines import Engines
-
-
-class Side:
-    """A publisher or a reader with a database of its own, on topics of its own."""
-
-    def __init__(self, engines: Engines, name: str, topic: str) -> None:
-        self.url = engines.create_database(name)
-        self.database = Database(self.url, source=f"/{name}", topic=topic, pool_size=4)
-        self.name, self.topic, self.kafka = name, topic, engines.kafka
-        self.tasks: list[asyncio.Task[None]] = []
-
-    async def prepare(self) -> None:
-        async with self.database.engine.begin() as connection:
-            await connection.run_sync(plumbing.create_all)
-            await connection.execute(text("CREATE TABLE heard (n bigserial, id text, key text, sequence bigint)"))
-
-    def start(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
-        self.tasks.append(task)
-        return task
-
-    async def say(self, *keys: UUID, cycle: int = 1) -> None:
-        async with self.database.transaction() as tx:
-            for key in keys:
-                tx.announce(LeadCreated(lead_id=key, cycle=cycle), journey=key, at=clock.utc_now())
-
-    async def count(self, table: str) -> int:
-        async with self.database.reading() as session:
-            return int(await session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
-
-    async def heard(self) -> list[tuple[str, int]]:
-        async with self.database.reading() as session:
-            return [(k, s) for k, s in await session.execute(text("SELECT key, sequence FROM heard ORDER BY n"))]
-
-    async def stop(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-        await self.database.close()
-
-
-async def write_down(tx: Transaction, event: Event, meta: Meta) -> None:
-    row = {"id": meta.id, "key": meta.key, "sequence": meta.sequence}
-    await tx.session.execute(text("INSERT INTO heard (id, key, sequence) VALUES (:id, :key, :sequence)"), row)
-
-
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
-    async with asyncio.timeout(seconds):
-        while not await true():  # noqa: ASYNC110  # what is waited for happens in other processes
-            await asyncio.sleep(0.02)
-
-
-MakeSide = Callable[[str], Awaitable[Side]]
-
-
-@pytest.fixture
-async def sides(engines: Engines) -> AsyncIterator[MakeSide]:
-    instruments.service = "test"
-    prefix = f"t{uuid4().hex[:8]}"
-    made: list[Side] = []
-
-    async def make(name: str) -> Side:
-        topic = f"{prefix}.{name.replace('_', '-')}"
-        await ensure_topics(engines.kafka, [topic, f"{prefix}.dead-letters.{name}"])
-        side = Side(engines, name, topic)
-        await side.prepare()
-        made.append(side)
-        return side
-
-    yield make
-    for side in made:
-        await side.stop()
-        engines.drop_database(side.url)
-
-
-def reading(side: Side, publisher: Side, handlers: Handlers) -> Inbox:
-    dead = f"{side.topic.split('.')[0]}.dead-letters.{side.name}"
-    inbox = Inbox(side.database, handlers, {publisher.topic: publisher.name}, dead)
-    side.start(consume(side.kafka, f"group-{side.topic}", [publisher.topic], inbox))
-    return inbox
-
-
-async def log_of(side: Side) -> list[Meta]:
-    """Everything that lies in a side's topic, by partition and offset."""
-    reader = make_reader(side.kafka, "test")
-    await reader.start()
-    try:
-        places = [TopicPartition(side.topic, number) for number in range(PARTITIONS)]
-        reader.assign(places)
-        ends = await reader.end_offsets(places)
-        found: list[Meta] = []
-        for place in places:
-            reader.seek(place, 0)
-        while [place for place in places if await reader.position(place) < ends[place]]:
-            for records in (await reader.getmany(timeout_ms=100)).values():
-                found += [decode(record.value, record.headers)[0] for record in records]
-        return found
-    finally:
-        await reader.stop()
+from tests.support.messaging import MakeSide, log_of, reading, until, write_down
 
 
 async def test_events_travel_in_order_and_once(sides: MakeSide) -> None:
@@ -142,14 +29,10 @@ async def test_events_travel_in_order_and_once(sides: MakeSide) -> None:
     keys = [new_id() for _ in range(20)]
     for _ in range(10):
         await asyncio.gather(*(marketing.say(*keys[i::4]) for i in range(4)))
-    await until(lambda: _has(reader, 200))
+    await until(lambda: reader.has(200))
     heard = await reader.heard()
     assert {key: [s for k, s in heard if k == key] for key, _ in heard} == {str(k): list(range(1, 11)) for k in keys}
-    await until(lambda: _has(marketing, 0, "outbox"))
-
-
-async def _has(side: Side, rows: int, table: str = "heard") -> bool:
-    return await side.count(table) == rows
+    await until(lambda: marketing.has(0, "outbox"))
 
 
 async def test_a_rolled_back_act_tells_nothing_and_takes_no_number(sides: MakeSide) -> None:
@@ -193,8 +76,8 @@ async def test_a_failing_handler_parks_its_stream_and_lets_the_others_go(sides: 
     inbox = reading(reader, marketing, {LeadCreated: picky})
     for _ in range(3):
         await marketing.say(bad, good)
-    await until(lambda: _has(reader, 3))
-    await until(lambda: _has(reader, 3, "parked_event"))
+    await until(lambda: reader.has(3))
+    await until(lambda: reader.has(3, "parked_event"))
     assert await reader.heard() == [(str(good), n) for n in (1, 2, 3)]
     assert await reader.count("outbox") == 3, "what the failed handler announced must not be told"
     assert await inbox.redrive() == 0
@@ -203,7 +86,7 @@ async def test_a_failing_handler_parks_its_stream_and_lets_the_others_go(sides: 
     assert [row for row in await reader.heard() if row[0] == str(bad)] == [(str(bad), n) for n in (1, 2, 3)]
     assert await reader.count("parked_event") == 0
     await marketing.say(bad)
-    await until(lambda: _has(reader, 7))
+    await until(lambda: reader.has(7))
 
 
 async def test_a_gap_waits_and_is_filled(sides: MakeSide) -> None:
@@ -217,7 +100,7 @@ async def test_a_gap_waits_and_is_filled(sides: MakeSide) -> None:
     relay = Relay(marketing.database, marketing.kafka, "marketing")
     marketing.start(relay.run())
     reading(reader, marketing, {LeadCreated: write_down})
-    await until(lambda: _has(reader, 1, "parked_event"))
+    await until(lambda: reader.has(1, "parked_event"))
     assert await reader.heard() == [(str(key), 1)]
     async with marketing.database.transaction() as tx:
         columns = ("event_id", "stream", "sequence", "topic", "key", "type", "payload")
@@ -225,7 +108,7 @@ async def test_a_gap_waits_and_is_filled(sides: MakeSide) -> None:
         values = ", ".join(f":{c}" for c in columns)
         row = {c: held[c] for c in columns}
         await tx.session.execute(text(f"INSERT INTO outbox ({names}) VALUES ({values})"), row)
-    await until(lambda: _has(reader, 3))
+    await until(lambda: reader.has(3))
     assert await reader.heard() == [(str(key), n) for n in (1, 2, 3)]
 
 
@@ -243,9 +126,9 @@ async def test_the_relay_does_not_send_again_what_its_topic_holds(sides: MakeSid
         await tx.session.execute(text("UPDATE outbox_stream SET last_sequence = 0"))
     relay = Relay(marketing.database, marketing.kafka, "marketing")
     marketing.start(relay.run())
-    await until(lambda: _has(marketing, 0, "outbox"))
+    await until(lambda: marketing.has(0, "outbox"))
     await marketing.say(*keys)
-    await until(lambda: _has(marketing, 0, "outbox"))
+    await until(lambda: marketing.has(0, "outbox"))
     log = await log_of(marketing)
     assert sorted((meta.key, meta.sequence) for meta in log) == sorted((str(k), n) for k in keys for n in (1, 2))
 
@@ -270,8 +153,8 @@ async def test_undecodable_bytes_become_dead_letters(sides: MakeSide) -> None:
     relay = Relay(marketing.database, marketing.kafka, "marketing")
     marketing.start(relay.run())
     reading(reader, marketing, {LeadCreated: write_down})
-    await until(lambda: _has(reader, 1))
-    await until(lambda: _has(reader, len(strange), "outbox"))
+    await until(lambda: reader.has(1))
+    await until(lambda: reader.has(len(strange), "outbox"))
     async with reader.database.reading() as session:
         payloads = [orjson.loads(p) for (p,) in await session.execute(text("SELECT payload FROM outbox ORDER BY id"))]
     assert [bytes.fromhex(p["value"]) for p in payloads] == strange
@@ -302,29 +185,21 @@ async def test_an_unknown_type_is_passed_and_a_newer_version_waits(sides: MakeSi
     await sender.send([Outgoing(i, marketing.topic, str(key), k, None, told(k, i + 1)) for i, k in enumerate(kinds)])
     await sender.close()
     reading(reader, marketing, {LeadCreated: write_down})
-    await until(lambda: _has(reader, 2, "parked_event"))
+    await until(lambda: reader.has(2, "parked_event"))
     assert await reader.heard() == [(str(key), 2)]
 
 
 async def test_one_record_too_large_for_the_topic_is_voided_and_its_number_kept(
-    sides: MakeSide, monkeypatch: pytest.MonkeyPatch
+    sides: MakeSide,
 ) -> None:
-    marketing = await sides("marketing")
-    from aiokafka.admin import AIOKafkaAdminClient
-    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
-    admin = AIOKafkaAdminClient(bootstrap_servers=marketing.kafka)
-    await admin.start()
-    resource = ConfigResource(ConfigResourceType.TOPIC, marketing.topic, {"max.message.bytes": "2000"})
-    await admin.alter_configs([resource])
-    await admin.close()
+    marketing = await sides("marketing", largest=2000)
     key = new_id()
     async with marketing.database.transaction() as tx:
         for campaign in ("small", "x" * 4000, "small"):
             tx.announce(LeadCreated(lead_id=key, cycle=1, campaign=campaign), journey=key, at=clock.utc_now())
     relay = Relay(marketing.database, marketing.kafka, "marketing")
     marketing.start(relay.run())
-    await until(lambda: _has(marketing, 0, "outbox"))
+    await until(lambda: marketing.has(0, "outbox"))
     log = await log_of(marketing)
     kinds = ["marketing.lead_created.v1", "marketing.voided.v1", "marketing.lead_created.v1"]
     assert [(m.sequence, m.type) for m in log] == list(enumerate(kinds, 1))
@@ -374,5 +249,5 @@ async def test_history_loaded_for_kpi_only_advances_numbers(sides: MakeSide) -> 
     await sender.send([Outgoing(1, marketing.topic, str(key), "x", None, value)])
     await sender.close()
     reading(reader, marketing, {LeadCreated: write_down})
-    await until(lambda: _has(reader, 1, "applied_sequence"))
+    await until(lambda: reader.has(1, "applied_sequence"))
     assert await reader.heard() == []

@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import psutil
 import pytest
 
 from deploy.local.home import Home
 from deploy.local.ports import free_ports
 from deploy.local.postgres import Postgres, programs
-from deploy.local.processes import die_with_parent
+from deploy.local.processes import die_with_parent, read_records
 
 POSTGRES_VARIABLE = "THEMODEL_TEST_POSTGRES"
 KAFKA_VARIABLE = "THEMODEL_TEST_KAFKA"
@@ -33,11 +34,12 @@ _LONGEST_START = 300.0  # a first start fetches Kafka's jars
 
 @dataclass(frozen=True)
 class Engines:
-    """`admin_url` is a superuser's, `kafka` the bootstrap servers."""
+    """`admin_url` is a superuser's, `kafka` the bootstrap servers, `home` where we started them ourselves."""
 
     admin_url: str
     kafka: str
     created: list[str] = field(default_factory=list)
+    home: Home | None = None
 
     def postgres_url(self, database: str) -> str:
         """The superuser's URL of that database."""
@@ -68,6 +70,23 @@ class Engines:
         self.sql(f"drop role if exists {name}")
         self.created.remove(name)
 
+    def process(self, name: str) -> int:
+        """The process of "kafka" or "postgres". Only engines of our own: nobody stops those of others."""
+        assert self.home is not None
+        return next(record.pid for record in read_records(self.home.run) if record.name == name)
+
+    @contextmanager
+    def broker_frozen(self) -> Iterator[None]:
+        """It takes connections, and answers nothing: the way an engine is away that no error tells of."""
+        broker = self.process("kafka")
+        os.kill(broker, signal.SIGSTOP)
+        try:
+            while not _stands_still(broker):
+                time.sleep(0.005)
+            yield
+        finally:
+            os.kill(broker, signal.SIGCONT)
+
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Runs one statement as the superuser; rows as lines, columns joined by |."""
         psql = str(programs() / "bin/psql")
@@ -76,6 +95,14 @@ class Engines:
         if done.returncode:
             raise RuntimeError(done.stderr.strip())
         return done.stdout.strip()
+
+
+def _stands_still(process: int) -> bool:
+    """Whether the last of its threads has stopped: the signal returns before."""
+    tasks = Path(f"/proc/{process}/task")
+    if not tasks.exists():
+        return psutil.Process(process).status() == psutil.STATUS_STOPPED
+    return all(status.read_text().rpartition(")")[2].split()[0] == "T" for status in tasks.glob("*/stat"))
 
 
 def engine_environment(home: Path, postgres_port: int, kafka_port: int, cache: Path = SHARED_CACHE) -> dict[str, str]:
@@ -113,7 +140,7 @@ def running_engines(home: Path, environment: Mapping[str, str]) -> Iterator[Engi
                 raise RuntimeError(f"The engines did not start:\n{log.read_text()}")
             time.sleep(0.02)
         postgres = Postgres(place, int(environment["THEMODEL_POSTGRES_PORT"]))
-        yield Engines(postgres.admin_url, f"127.0.0.1:{environment['THEMODEL_KAFKA_PORT']}")
+        yield Engines(postgres.admin_url, f"127.0.0.1:{environment['THEMODEL_KAFKA_PORT']}", home=place)
     finally:
         process.terminate()
         process.wait(30)
