@@ -17,7 +17,8 @@ from services.kpi.projections.facts import Fact
 from shared import clock
 from shared.contracts.envelope import Meta
 from shared.database import Transaction
-from shared.messaging import parking
+from shared.messaging import offsets, parking
+from shared.messaging.offsets import Ends
 from shared.messaging.parking import Letter, parked_event
 from shared.messaging.receiver import Receiver, count, letter_of, waited
 from shared.service import Runtime
@@ -36,27 +37,22 @@ class FactStore(Receiver):
         super().__init__(runtime.database, publishers, runtime.settings.dead_letter_topic)
         self._zone = runtime.settings.zone
 
-    async def take(self, tx: Transaction, letters: Sequence[Letter], *, careful: bool) -> None:
-        facts: list[tuple[Letter, Fact]] = []
+    async def take_all(self, ends: Ends, letters: Sequence[Letter]) -> None:
+        facts = [(letter, fact_of(letter.meta, letter.data)) for letter in letters]
+        async with self._database.transaction() as tx:
+            await offsets.fence(tx.session, ends)
+            await _union(tx, facts, self._zone)
+
+    async def take_each(self, tx: Transaction, letters: Sequence[Letter]) -> None:
         for letter in letters:
             try:
-                facts.append((letter, fact_of(letter.meta, letter.data)))
+                async with tx.savepoint():
+                    await _union(tx, [(letter, fact_of(letter.meta, letter.data))], self._zone)
             except Unusable as error:
                 await _park(tx, letter, str(error))
-        for some in [[fact] for fact in facts] if careful else [facts]:
-            await self._record(tx, some, careful)
-
-    async def _record(self, tx: Transaction, facts: Sequence[tuple[Letter, Fact]], careful: bool) -> None:
-        if not careful:
-            await _union(tx, facts, self._zone)
-            return
-        try:
-            async with tx.session.begin_nested():
-                await _union(tx, facts, self._zone)
-        except Exception as error:
-            if transient(error):
-                raise
-            for letter, _ in facts:
+            except Exception as error:
+                if transient(error):
+                    raise
                 await _park(tx, letter, f"{type(error).__name__}: {error}")
 
 

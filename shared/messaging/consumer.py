@@ -38,6 +38,9 @@ class Store(Protocol):
     async def apply(self, ends: Ends, batch: Batch) -> None:
         """One transaction: fence, then effects. Raises Fenced."""
 
+    def close(self) -> None:
+        """Nobody will apply anything more."""
+
 
 class Loop:
     """Reads batches and hands them to the store until `stopping`. Raises what a person must look at."""
@@ -172,6 +175,7 @@ async def consume(
             task.cancel()
         await asyncio.wait([running], timeout=2)
         running.cancel()
+        store.close()
         with contextlib.suppress(Exception, asyncio.CancelledError):
             await asyncio.wait_for(consumer.stop(), 3)
 

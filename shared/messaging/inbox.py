@@ -5,7 +5,10 @@ locked in a few statements beforehand. Where that is not so, or a handler fails,
 is read again carefully, one savepoint an event: the one that fails is parked, the others go on.
 """
 
+import functools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -16,7 +19,9 @@ from shared.contracts.base import Event
 from shared.contracts.envelope import Meta
 from shared.database import Database, Transaction
 from shared.messaging import parking
+from shared.messaging.offsets import Ends
 from shared.messaging.parking import Letter, Stream
+from shared.messaging.progress import ADVANCE, steps
 from shared.messaging.receiver import Receiver, count, letter_of, waited
 from shared.sqlerrors import transient
 
@@ -24,7 +29,16 @@ log = structlog.get_logger()
 
 E = TypeVar("E", bound=Event)
 Handler = Callable[[Transaction, Any, Meta], Awaitable[None]]
-Handlers = Mapping[type[Event], Handler]
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """A handler that takes many events at once, each of a stream of its own."""
+
+    act: Callable[[Transaction, Sequence[tuple[Any, Meta]]], Awaitable[None]]
+
+
+Handlers = Mapping[type[Event], Handler | Together]
 Prepare = Callable[[Transaction, Sequence[Event]], Awaitable[None]]
 """Holds the rows a batch of events is about: what each handler would lock by a statement of its own."""
 
@@ -35,10 +49,6 @@ async def nothing_to_hold(_: Transaction, __: Sequence[Event]) -> None:
 
 class UnknownVersion(Exception):
     """A newer major version of an event we know: it waits for a reader that understands it."""
-
-
-class OutOfOrder(Exception):
-    """Among these events is one told twice, too early, or one that something parked waits for."""
 
 
 class Inbox(Receiver):
@@ -57,18 +67,36 @@ class Inbox(Receiver):
         self._handlers = {event.type: (event, handler) for event, handler in handlers.items()}
         self._bases = {event.type.rsplit(".v", 1)[0]: int(event.type.rsplit(".v", 1)[1]) for event in handlers}
 
-    async def take(self, tx: Transaction, letters: Sequence[Letter], *, careful: bool) -> None:
-        if careful:
-            await self._take_one_by_one(tx, letters)
-            return
-        if not await parking.advance(tx, letters):
-            raise OutOfOrder
+    async def take_all(self, ends: Ends, letters: Sequence[Letter]) -> None:
         events = [self._event(letter) for letter in letters]
-        await self._prepare(tx, [event for event in events if event is not None])
+        told = [(letter, event) for letter, event in zip(letters, events, strict=True) if event is not None]
+        where = steps(ends, letters)
+        if told:
+            async with self._database.transaction() as tx:
+                await (await tx.session.connection()).exec_driver_sql(ADVANCE, where)
+                await self._prepare(tx, [event for _, event in told])
+                await self._hear(tx, told)
+        else:
+            await self.alone(ADVANCE, *where)  # nothing here is for us
         for letter, event in zip(letters, events, strict=True):
-            await self._run(tx, letter, event)
+            if event is None:
+                count(letter.meta.type, "ignored")
 
-    async def _take_one_by_one(self, tx: Transaction, letters: Sequence[Letter]) -> None:
+    async def _hear(self, tx: Transaction, told: Sequence[tuple[Letter, Event]]) -> None:
+        for handler, some in _turns(told, self._handlers):
+            if isinstance(handler, Together):
+                tracing.continue_from(_trace(some[0][0]))
+                tx.cause = None
+                await handler.act(tx, [(event, letter.meta) for letter, event in some])
+            else:
+                for letter, event in some:
+                    tracing.continue_from(_trace(letter))
+                    tx.cause = letter.meta
+                    await handler(tx, event, letter.meta)
+            for letter, _ in some:
+                tx.after_commit(functools.partial(_applied, letter.meta))
+
+    async def take_each(self, tx: Transaction, letters: Sequence[Letter]) -> None:
         last, parked = await parking.standing(tx, [letter.meta.stream for letter in letters])
         before = dict(last)
         for letter in letters:
@@ -93,8 +121,12 @@ class Inbox(Receiver):
     async def _handled(self, tx: Transaction, letter: Letter) -> bool:
         """Run the handler; False when the event had to be parked."""
         try:
+            event = self._event(letter)
+            if event is None:
+                tx.after_commit(lambda: count(letter.meta.type, "ignored"))
+                return True
             async with tx.savepoint():
-                await self._run(tx, letter, self._event(letter))
+                await self._hear(tx, [(letter, event)])
             return True
         except Exception as error:
             if transient(error):
@@ -103,16 +135,6 @@ class Inbox(Receiver):
             await parking.park(tx.session, letter, parking.POISON, f"{type(error).__name__}: {error}"[:2000])
             tx.after_commit(lambda: count(letter.meta.type, "parked"))
             return False
-
-    async def _run(self, tx: Transaction, letter: Letter, event: Event | None) -> None:
-        meta = letter.meta
-        if event is None:
-            tx.after_commit(lambda: count(meta.type, "ignored"))
-            return
-        tracing.continue_from(next((v.decode() for n, v in letter.headers if n == "traceparent"), None))
-        tx.cause = meta
-        await self._handlers[meta.type][1](tx, event, meta)
-        tx.after_commit(lambda: _applied(meta))
 
     def _event(self, letter: Letter) -> Event | None:
         """What it tells, where this department listens to it. Raises what makes it wait: a newer version, a payload
@@ -154,6 +176,23 @@ class Inbox(Receiver):
                     await parking.save_sequences(tx, last)
                     moved += 1
         return moved
+
+
+def _turns(
+    told: Sequence[tuple[Letter, Event]], handlers: Mapping[str, tuple[type[Event], Handler | Together]]
+) -> list[tuple[Handler | Together, list[tuple[Letter, Event]]]]:
+    """Each stream in its own order; between streams there is none, so that those of one kind can be taken together."""
+    places: Counter[Stream] = Counter()
+    turns: dict[tuple[int, str], list[tuple[Letter, Event]]] = {}
+    for letter, event in told:
+        stream, kind = letter.meta.stream, letter.meta.type
+        places[stream] += 1
+        turns.setdefault((places[stream], kind), []).append((letter, event))
+    return [(handlers[kind][1], turns[place, kind]) for place, kind in sorted(turns, key=lambda turn: turn[0])]
+
+
+def _trace(letter: Letter) -> str | None:
+    return next((value.decode() for name, value in letter.headers if name == "traceparent"), None)
 
 
 def _applied(meta: Meta) -> None:

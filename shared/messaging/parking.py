@@ -46,19 +46,6 @@ parked_event = Table(
     Column("parked_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
 )
 
-_ADVANCE = """
-WITH told AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(source, stream, first, last)
-), known AS (
-    UPDATE applied_sequence a SET last_sequence = t.last FROM told t
-    WHERE a.source = t.source AND a.stream = t.stream AND a.last_sequence = t.first - 1 RETURNING 1
-), new AS (
-    INSERT INTO applied_sequence (source, stream, last_sequence)
-    SELECT source, stream, last FROM told WHERE first = 1 ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING 1
-)
-SELECT (SELECT count(*) FROM known) + (SELECT count(*) FROM new) = cardinality($1)
-    AND NOT EXISTS (SELECT FROM parked_event p JOIN told t USING (source, stream))
-"""
 _STANDING = """
 SELECT x.source, x.stream, coalesce(a.last_sequence, 0) AS last, EXISTS (
     SELECT FROM parked_event p WHERE p.source = x.source AND p.stream = x.stream
@@ -103,29 +90,6 @@ class Letter:
     offset: int
     value: bytes
     headers: Sequence[tuple[str, bytes]]
-
-
-async def advance(tx: Transaction, letters: Iterable[Letter]) -> bool:
-    """Move each stream's last number over these events, if all of them simply follow it and nothing is parked: as good
-    as always. False otherwise; the transaction must then be given up."""
-    spans: dict[Stream, tuple[int, int]] = {}
-    for letter in letters:
-        stream, number = letter.meta.stream, letter.meta.sequence
-        first, last = spans.get(stream, (number, number - 1))
-        if number != last + 1:
-            return False
-        spans[stream] = first, number
-    if not spans:
-        return True
-    streams = sorted(spans)
-    moved = await tx.fetch(
-        _ADVANCE,
-        [source for source, _ in streams],
-        [stream for _, stream in streams],
-        [spans[stream][0] for stream in streams],
-        [spans[stream][1] for stream in streams],
-    )
-    return bool(moved[0][0])
 
 
 async def standing(tx: Transaction, streams: Iterable[Stream]) -> tuple[dict[Stream, int], set[Stream]]:

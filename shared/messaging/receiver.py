@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import asyncpg
 import orjson
 import structlog
 
@@ -33,30 +34,50 @@ class Receiver(ABC):
         self._database = database
         self._publishers = publishers
         self._dead_topic = dead_topic
+        self._line: asyncpg.Connection | None = None
 
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         async with self._database.transaction() as tx:
             return await offsets.load(tx.session, partitions)
 
     async def apply(self, ends: Ends, batch: Batch) -> None:
+        records = _in_order(batch)
         try:
-            await self._apply(ends, batch, careful=False)
+            await self.take_all(ends, [open_record(record, self._publishers[record.topic]) for record in records])
         except Fenced:
             raise
         except Exception as error:
             if transient(error):
                 raise
-            await self._apply(ends, batch, careful=True)
+            await self._carefully(ends, records)
 
-    async def _apply(self, ends: Ends, batch: Batch, *, careful: bool) -> None:
+    async def _carefully(self, ends: Ends, records: Sequence[ConsumerRecord]) -> None:
         async with self._database.transaction() as tx:
             await offsets.fence(tx.session, ends)
-            letters = [letter for record in _in_order(batch) if (letter := self._open(tx, record))]
-            await self.take(tx, letters, careful=careful)
+            letters = [letter for record in records if (letter := self._open(tx, record))]
+            await self.take_each(tx, letters)
+
+    async def alone(self, statement: str, *arguments: Any) -> None:
+        """A statement that is an act of its own, on a connection kept for such: no pool, no session, no BEGIN."""
+        try:
+            self._line = self._line or await self._database.direct()
+            await self._line.fetch(statement, *arguments)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if self._line:
+            self._line.terminate()
+        self._line = None
 
     @abstractmethod
-    async def take(self, tx: Transaction, letters: Sequence[Letter], *, careful: bool) -> None:
-        """Apply a batch. When `careful`, one that fails may cost nobody but itself."""
+    async def take_all(self, ends: Ends, letters: Sequence[Letter]) -> None:
+        """Apply a batch in one transaction with the offsets it ends at, or raise and leave nothing behind."""
+
+    @abstractmethod
+    async def take_each(self, tx: Transaction, letters: Sequence[Letter]) -> None:
+        """Apply a batch so that one that fails costs nobody but itself."""
 
     def _open(self, tx: Transaction, record: ConsumerRecord) -> Letter | None:
         try:

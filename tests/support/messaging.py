@@ -16,7 +16,7 @@ from shared.contracts.envelope import Meta, decode
 from shared.contracts.marketing import LeadCreated
 from shared.database import Database, Transaction
 from shared.ids import new_id
-from shared.messaging import consumer
+from shared.messaging import consumer, offsets
 from shared.messaging.consumer import Batch, consume
 from shared.messaging.inbox import Handlers, Inbox
 from shared.messaging.kafka import (
@@ -174,7 +174,12 @@ class Scribe(Receiver):
         await super().apply(ends, batch)
         self.applied.append(ends)
 
-    async def take(self, tx: Transaction, letters: Sequence[Letter], *, careful: bool) -> None:
+    async def take_all(self, ends: Ends, letters: Sequence[Letter]) -> None:
+        async with self._database.transaction() as tx:
+            await offsets.fence(tx.session, ends)
+            await self.take_each(tx, letters)
+
+    async def take_each(self, tx: Transaction, letters: Sequence[Letter]) -> None:
         for letter in letters:
             row = {"id": letter.meta.id, "key": letter.meta.key, "sequence": letter.meta.sequence}
             await tx.session.execute(_WRITE_DOWN, row)

@@ -168,6 +168,8 @@ class Rig:
             return await rule.act(tx, now or clock.utc_now())
 
     async def close(self) -> None:
+        if self.runtime.store is not None:
+            self.runtime.store.close()
         for client in self.clients:
             await client.aclose()
 
