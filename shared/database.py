@@ -145,6 +145,11 @@ class Transaction:
         for found in await self.find(row, f"{key.name} = ANY($1)", sorted(wanted)):
             self._held[row, _key_of(found)] = found
 
+    def release(self, row: type[Any], keys: Iterable[Any]) -> None:
+        """These rows were changed in the driver's own words: `locked` reads them again."""
+        for key in keys:
+            self._held.pop((row, key), None)
+
     async def lock(self, row: type[Row], key: UUID | str, *, retry_after: int | None = None) -> Row:
         """The row, locked until the act ends. The first row an act locks is the one its If-Match speaks of.
 
@@ -227,6 +232,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,  # making a connection costs more than waiting for one
             pool_timeout=10,
+            pool_use_lifo=True,  # the one used last has its statements prepared and its caches warm
             pool_recycle=1800,
             hide_parameters=True,  # they may hold personal data, and errors are logged
             connect_args={"server_settings": SESSION_SETTINGS, "timeout": 5, "command_timeout": 60},

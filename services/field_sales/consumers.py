@@ -6,12 +6,10 @@ from sqlalchemy import update
 
 from services.field_sales.commands.keep_leads import (
     erase_lead,
-    join_waiting,
     keep_account,
-    keep_lead,
+    keep_leads,
     merge_leads,
     unmerge_leads,
-    waited_for,
 )
 from services.field_sales.commands.offer_sql import book_appointment, offer_sql
 from services.field_sales.models import AccountRow, LeadRow, OpportunityRow, PromiseRow
@@ -30,12 +28,12 @@ from shared.contracts.marketing import (
     LeadUpdated,
 )
 from shared.database import Transaction
-from shared.messaging.inbox import Handlers
+from shared.messaging.inbox import Handlers, Together
 
 
 async def prepare(tx: Transaction, events: Sequence[Event]) -> None:
     """Hold the copies of leads and companies and the opportunities a batch tells of."""
-    await tx.hold(LeadRow, (event.lead_id for event in events if isinstance(event, LeadEvent)))
+    await tx.hold(LeadRow, (event.lead_id for event in events if isinstance(event, SqlAccepted)))
     await tx.hold(AccountRow, (event.account_id for event in events if isinstance(event, AccountCreated)))
     sqls = [event.opportunity_id for event in events if isinstance(event, SqlAccepted | AppointmentSet)]
     await tx.hold(OpportunityRow, (opportunity for opportunity in sqls if opportunity))
@@ -49,11 +47,8 @@ async def on_appointment_set(tx: Transaction, event: AppointmentSet, meta: Meta)
     await book_appointment(tx, event, at=meta.time, now=clock.utc_now())
 
 
-async def on_lead_told(tx: Transaction, event: LeadEvent, _: Meta) -> None:
-    await keep_lead(tx, event.lead_id, external_id=event.external_id, cycle=event.cycle, fields=dict(event))
-    if event.external_id is not None and await waited_for(tx, event.external_id):
-        await tx.session.flush()
-        await join_waiting(tx, clock.utc_now(), event.external_id)
+async def on_leads_told(tx: Transaction, told: Sequence[tuple[LeadEvent, Meta]]) -> None:
+    await keep_leads(tx, told, clock.utc_now())
 
 
 async def on_lead_merged(tx: Transaction, event: LeadMerged, _: Meta) -> None:
@@ -85,9 +80,9 @@ async def on_promise_reviewed(tx: Transaction, event: PromiseReviewed, meta: Met
 HANDLERS: Handlers = {
     SqlAccepted: on_sql_accepted,
     AppointmentSet: on_appointment_set,
-    LeadCreated: on_lead_told,
-    LeadUpdated: on_lead_told,
-    LeadRecycled: on_lead_told,
+    LeadCreated: Together(on_leads_told),
+    LeadUpdated: Together(on_leads_told),
+    LeadRecycled: Together(on_leads_told),
     LeadMerged: on_lead_merged,
     LeadUnmerged: on_lead_unmerged,
     LeadErased: on_lead_erased,

@@ -7,11 +7,11 @@ from services.inside_sales.commands.appointments import follow_appointment
 from services.inside_sales.commands.companies import merge_companies, name_company
 from services.inside_sales.commands.follow import Fact, follow, link
 from services.inside_sales.commands.identity import erase_lead, merge_leads, unmerge_leads
-from services.inside_sales.commands.keep_lead import keep_lead
+from services.inside_sales.commands.keep_lead import ToldLead, keep_leads
 from services.inside_sales.commands.open_prospect import Mql, open_prospect, recycle_prospect, update_prospect
 from services.inside_sales.commands.reps import change_capacity
 from services.inside_sales.domain.lifecycle import Status
-from services.inside_sales.models import AppointmentStatus, LeadRow, OpportunityRow, ProspectRow, WaitingHistoryRow
+from services.inside_sales.models import AppointmentStatus, OpportunityRow, ProspectRow
 from shared import clock
 from shared.contracts import marketing as mk
 from shared.contracts.base import DIMENSIONS, Dimensions, Event, LeadEvent
@@ -33,7 +33,7 @@ from shared.contracts.field_sales import (
     SqlReturned,
 )
 from shared.database import Transaction
-from shared.messaging.inbox import Handlers
+from shared.messaging.inbox import Handlers, Together
 
 STATUSES: dict[type[OpportunityEvent], Status] = {
     SqlReceived: Status.HANDED_OVER,
@@ -52,10 +52,7 @@ APPOINTMENTS: dict[type[AppointmentEvent], AppointmentStatus] = {
 
 
 async def prepare(tx: Transaction, events: Sequence[Event]) -> None:
-    """Hold the copies, the prospects and the opportunities a batch tells of."""
-    leads = [event for event in events if isinstance(event, mk.LeadCreated | mk.LeadRecycled | mk.LeadUpdated)]
-    await tx.hold(LeadRow, (event.lead_id for event in leads))
-    await tx.hold(WaitingHistoryRow, (event.external_id for event in leads if event.external_id))
+    """Hold the prospects and the opportunities a batch tells of."""
     work = [event for event in events if isinstance(event, LeadEvent) and not isinstance(event, mk.LeadCreated)]
     deals = [event for event in events if isinstance(event, OpportunityEvent)]
     await tx.hold(ProspectRow, (event.lead_id for event in [*work, *deals] if event.lead_id))
@@ -82,18 +79,14 @@ async def on_mql_created(tx: Transaction, event: mk.MqlCreated, meta: Meta) -> N
     await open_prospect(tx, mql)
 
 
-async def on_lead_created(tx: Transaction, event: mk.LeadCreated, meta: Meta) -> None:
-    """No work of inside sales yet; files may speak of the lead."""
-    await _keep(tx, event, meta)
-
-
-async def _keep(tx: Transaction, event: LeadEvent, meta: Meta) -> None:
-    told = _dimensions(event)
-    await keep_lead(tx, event.lead_id, event.cycle, journey=meta.key, dimensions=told, now=clock.utc_now())
+async def on_leads_created(tx: Transaction, told: Sequence[tuple[LeadEvent, Meta]]) -> None:
+    """No work of inside sales yet; files may speak of the leads."""
+    leads = [ToldLead(event.lead_id, event.cycle, meta.key, _dimensions(event), meta) for event, meta in told]
+    await keep_leads(tx, leads, clock.utc_now())
 
 
 async def on_lead_recycled(tx: Transaction, event: mk.LeadRecycled, meta: Meta) -> None:
-    await _keep(tx, event, meta)
+    await on_leads_created(tx, [(event, meta)])
     await recycle_prospect(
         tx,
         event.lead_id,
@@ -107,7 +100,7 @@ async def on_lead_recycled(tx: Transaction, event: mk.LeadRecycled, meta: Meta) 
 
 
 async def on_lead_updated(tx: Transaction, event: mk.LeadUpdated, meta: Meta) -> None:
-    await _keep(tx, event, meta)
+    await on_leads_created(tx, [(event, meta)])
     await update_prospect(tx, event.lead_id, _dimensions(event))
 
 
@@ -168,7 +161,7 @@ async def on_capacity_changed(tx: Transaction, event: CapacityChanged, _: Meta) 
 
 
 HANDLERS: Handlers = {
-    mk.LeadCreated: on_lead_created,
+    mk.LeadCreated: Together(on_leads_created),
     mk.MqlCreated: on_mql_created,
     mk.LeadRecycled: on_lead_recycled,
     mk.LeadUpdated: on_lead_updated,

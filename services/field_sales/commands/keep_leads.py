@@ -1,10 +1,11 @@
 """Field sales' copy of leads and companies, and the opportunities joined to them."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +19,8 @@ from services.field_sales.models import (
     OpportunityRow,
     StepRow,
 )
+from shared.contracts.base import LeadEvent
+from shared.contracts.envelope import Meta
 from shared.contracts.field_sales import OpportunityLinked
 from shared.database import Transaction
 from shared.errors import NotFound
@@ -25,7 +28,6 @@ from shared.imports.store import forget_values
 
 JOINED_AT_ONCE = 500
 _NAMED_OTHERWISE = "SELECT FROM opportunity WHERE account_id = $1 AND account_name IS DISTINCT FROM $2 LIMIT 1"
-_WAITS = "SELECT FROM opportunity WHERE lead_external_id = $1 AND lead_id IS NULL LIMIT 1"
 
 
 async def known_lead(session: AsyncSession, lead_id: UUID) -> LeadRow:
@@ -39,21 +41,37 @@ def here(lead: LeadRow | None, lead_id: UUID) -> LeadRow:
     return lead
 
 
-async def keep_lead(
-    tx: Transaction, lead_id: UUID, *, external_id: str | None, cycle: int, fields: Mapping[str, Any]
-) -> LeadRow:
-    """What is told of a lead. Unknown is told as absent and changes nothing; a person erased stays erased."""
-    lead = await tx.locked(LeadRow, lead_id)
-    if lead is None:
-        lead = LeadRow(id=lead_id, cycle=cycle)
-        tx.add(lead)
-    lead.cycle = max(lead.cycle, cycle)
-    if lead.erased_at is None:
-        lead.external_id = external_id or lead.external_id
-        for name in (*DIMENSIONS, "account_id"):
-            if fields.get(name) is not None:
-                setattr(lead, name, fields[name])
-    return lead
+_TOLD = ("channel", "campaign", "segment", "industry", "product", "price_band", "region", "account_id", "external_id")
+_KEEP = f"""
+WITH told AS (SELECT * FROM json_populate_recordset(NULL::lead, $1::text::json)), kept AS (
+    INSERT INTO lead AS l (id, cycle, {", ".join(_TOLD)}) SELECT id, cycle, {", ".join(_TOLD)} FROM told ORDER BY id
+    ON CONFLICT (id) DO UPDATE SET cycle = greatest(l.cycle, excluded.cycle),
+        {", ".join(f"{name} = coalesce(excluded.{name}, l.{name})" for name in _TOLD)}
+    WHERE l.erased_at IS NULL
+    RETURNING external_id
+)
+SELECT DISTINCT k.external_id FROM kept k JOIN opportunity o ON o.lead_external_id = k.external_id
+WHERE o.lead_id IS NULL
+"""
+
+
+async def keep_leads(tx: Transaction, leads: Sequence[tuple[LeadEvent, Meta]], now: datetime) -> None:
+    """What is told of leads. Unknown is told as absent and changes nothing; a person erased stays erased.
+
+    Opportunities that waited for one of them are joined to it.
+    """
+    rows = [{"id": event.lead_id, "cycle": event.cycle, **_told(event)} for event, _ in leads]
+    await tx.session.flush()
+    waited_for = {row["external_id"] for row in await tx.fetch(_KEEP, orjson.dumps(rows).decode())}
+    tx.release(LeadRow, (event.lead_id for event, _ in leads))
+    for event, meta in leads if waited_for else ():
+        if event.external_id in waited_for:
+            tx.cause = meta
+            await join_waiting(tx, now, event.external_id)
+
+
+def _told(event: LeadEvent) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in _TOLD}
 
 
 async def merge_leads(tx: Transaction, lead_id: UUID, merged_lead_id: UUID) -> None:
@@ -115,11 +133,6 @@ def link(
     inherit(row, lead)
     tx.add(step(row, "linked", at=at, by=by, now=now, changes=changes))
     announce(tx, OpportunityLinked, row, at)
-
-
-async def waited_for(tx: Transaction, external_id: str) -> bool:
-    """Whether an opportunity waits for this lead: hardly ever, so it is asked before anything is stored for it."""
-    return bool(await tx.fetch(_WAITS, external_id))
 
 
 async def join_waiting(tx: Transaction, now: datetime, external_id: str | None = None) -> int:

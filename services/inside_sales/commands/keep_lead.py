@@ -1,37 +1,74 @@
 """Leads marketing told of, so that files can name them; what a file told too early joins here."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import delete, select
 
 from services.inside_sales.commands.reps import rep_ids
 from services.inside_sales.commands.tell_history import HISTORY, tell_history
 from services.inside_sales.domain.lifecycle import Status
 from services.inside_sales.models import LeadRow, OpportunityRow, ProspectRow, WaitingHistoryRow
+from shared.contracts.envelope import Meta
 from shared.database import Transaction
 
 JOINED_AT_ONCE = 500
 
 
-async def keep_lead(
-    tx: Transaction, lead_id: UUID, cycle: int, *, journey: str, dimensions: Mapping[str, Any], now: datetime
-) -> None:
+@dataclass(frozen=True, slots=True)
+class ToldLead:
+    """A lead as marketing tells of it."""
+
+    id: UUID
+    cycle: int
+    journey: str
+    dimensions: Mapping[str, Any]
+    meta: Meta
+
+
+# Which of them a file waits for is asked along with it: hardly ever one.
+_KEEP = """
+WITH told AS (
+    SELECT * FROM json_to_recordset($1::text::json)
+        AS t(id uuid, cycle int, journey text, external_id text, dimensions jsonb)
+), kept AS (
+    INSERT INTO lead AS l (id, cycle, journey, external_id, dimensions, erased)
+    SELECT id, cycle, journey, external_id, dimensions, false FROM told ORDER BY id
+    ON CONFLICT (id) DO UPDATE SET cycle = greatest(l.cycle, excluded.cycle),
+        external_id = coalesce(excluded.external_id, l.external_id), dimensions = l.dimensions || excluded.dimensions
+    WHERE NOT l.erased
+    RETURNING id, external_id
+)
+SELECT k.id FROM kept k JOIN waiting_history w ON w.id = k.external_id ORDER BY k.id
+"""
+
+
+async def keep_leads(tx: Transaction, leads: Sequence[ToldLead], now: datetime) -> None:
     """What is told replaces what was known; a cycle never goes back, and a person forgotten stays so."""
-    lead = await tx.locked(LeadRow, lead_id)
-    if lead is None:
-        lead = LeadRow(id=lead_id, cycle=cycle, journey=journey, dimensions={}, erased=False)
-        tx.add(lead)
-    if lead.erased:
-        return
-    lead.cycle = max(lead.cycle, cycle)
-    lead.external_id = dimensions.get("external_id") or lead.external_id
-    told = {name: str(value) for name, value in dimensions.items() if value is not None and name != "owner"}
-    lead.dimensions = {**lead.dimensions, **told}
-    if lead.external_id:
-        await _join(tx, lead, lead.external_id, now)
+    rows = [
+        {
+            "id": lead.id,
+            "cycle": lead.cycle,
+            "journey": lead.journey,
+            "external_id": lead.dimensions.get("external_id"),
+            "dimensions": {
+                name: str(value) for name, value in lead.dimensions.items() if value is not None and name != "owner"
+            },
+        }
+        for lead in leads
+    ]
+    await tx.session.flush()
+    waited_for = await tx.fetch(_KEEP, orjson.dumps(rows).decode())
+    tx.release(LeadRow, (lead.id for lead in leads))
+    for lead in leads if waited_for else ():
+        row = await tx.locked(LeadRow, lead.id)
+        if row and row.external_id and not row.erased:
+            tx.cause = lead.meta
+            await _join(tx, row, row.external_id, now)
 
 
 async def join_waiting(tx: Transaction, now: datetime) -> int:

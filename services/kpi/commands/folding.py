@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi import models
-from services.kpi.commands.storing import cache_row, facts_by, facts_of, insert, won_with
+from services.kpi.commands.storing import cache_row, facts_by, facts_of, insert, insert_all, won_with
 from services.kpi.models import LIVE
 from services.kpi.projections import facts as told
 from services.kpi.projections.accounts import Account, fold_account
@@ -154,27 +154,26 @@ class Folding:
         return list(found.values())
 
     async def _forget_journeys(self, leads: set[UUID], opportunities: set[UUID]) -> set[UUID]:
-        keys = {"leads": sorted(leads), "opportunities": sorted(opportunities)}
         query = f"""
+            WITH states AS (DELETE FROM {self._target}.opportunity_state WHERE opportunity_id = ANY($2::uuid[])),
+            places AS (DELETE FROM {self._target}.place WHERE lead_id = ANY($1::uuid[]))
             DELETE FROM {self._target}.passage WHERE milestone NOT IN ('customer', 'onboarded')
             AND (lead_id = ANY($1::uuid[]) OR opportunity_id = ANY($2::uuid[]))
             RETURNING milestone, coalesce(account_id, lead_id, opportunity_id)
         """
-        gone = await fetch(self._session, query, keys["leads"], keys["opportunities"])
-        for table, column in (("opportunity_state", "opportunity"), ("place", "lead")):
-            ids = "opportunities" if column == "opportunity" else "leads"
-            query = f"DELETE FROM {self._target}.{table} WHERE {column}_id = ANY($1::uuid[])"
-            await fetch(self._session, query, keys[ids])
+        gone = await fetch(self._session, query, sorted(leads), sorted(opportunities))
         return {customer for milestone, customer in gone if milestone == "won"}
 
     async def _store_journeys(self, found: list[Journey]) -> None:
-        for table, rows in (
-            (models.passage, [row for way in found for row in way.passages]),
-            (models.opportunity_state, [row for way in found for row in way.states]),
-            (models.place, [row for way in found for row in way.places]),
-        ):
-            if rows:
-                await insert(self._session, table, map(cache_row, rows), self._target)
+        await insert_all(
+            self._session,
+            {
+                models.passage: [cache_row(row) for way in found for row in way.passages],
+                models.opportunity_state: [cache_row(row) for way in found for row in way.states],
+                models.place: [cache_row(row) for way in found for row in way.places],
+            },
+            self._target,
+        )
 
     async def _accounts(self, accounts: set[UUID]) -> None:
         groups = await self._groups(accounts)
@@ -216,13 +215,15 @@ class Folding:
             await fetch(self._session, query, members)
 
     async def _store_accounts(self, found: list[Account]) -> None:
-        for table, rows in (
-            (models.movement, [row for account in found for row in account.movements]),
-            (models.customer_span, [row for account in found for row in account.spans]),
-            (models.passage, [row for account in found for row in account.passages]),
-        ):
-            if rows:
-                await insert(self._session, table, map(cache_row, rows), self._target)
+        await insert_all(
+            self._session,
+            {
+                models.movement: [cache_row(row) for account in found for row in account.movements],
+                models.customer_span: [cache_row(row) for account in found for row in account.spans],
+                models.passage: [cache_row(row) for account in found for row in account.passages],
+            },
+            self._target,
+        )
 
     async def _days(self, kind: str, keys: set[str]) -> None:
         table = DAYS[kind]

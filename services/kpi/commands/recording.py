@@ -1,15 +1,14 @@
 """Take facts in: the set union of what is known and what came, and what follows from the new ones."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from uuid import UUID
 
+import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.kpi import models
 from services.kpi.commands.folding import Folding, Touched
-from services.kpi.commands.storing import beat, fact_row, insert
+from services.kpi.commands.storing import beat, fact_row
 from services.kpi.models import LIVE
 from services.kpi.projections import facts as told
 from services.kpi.projections.facts import Fact
@@ -20,15 +19,21 @@ from shared.database import fetch
 FOLDER = 0x7E_0DE1_F01D
 TURN = "SELECT pg_advisory_xact_lock($1)"
 
-_SEEN = """
-INSERT INTO {schema}.stream_state AS s (source, stream, seen, highest, gap_since)
-SELECT source, stream, seen, highest, CASE WHEN highest > seen THEN clock_timestamp() END
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS n(source, stream, seen, highest)
-ORDER BY source, stream
-ON CONFLICT (source, stream) DO UPDATE SET seen = s.seen + excluded.seen,
-    highest = greatest(s.highest, excluded.highest),
-    gap_since = CASE WHEN greatest(s.highest, excluded.highest) > s.seen + excluded.seen
-                     THEN coalesce(s.gap_since, clock_timestamp()) END
+_STORE = """
+WITH fresh AS (
+    INSERT INTO {schema}.fact SELECT * FROM json_populate_recordset(NULL::{schema}.fact, $1::text::json)
+    ON CONFLICT (event_id) DO NOTHING RETURNING event_id, source, stream, sequence, lead_id
+), noted AS (
+    INSERT INTO {schema}.stream_state AS s (source, stream, seen, highest, gap_since)
+    SELECT source, stream, count(*), max(sequence), CASE WHEN max(sequence) > count(*) THEN clock_timestamp() END
+    FROM fresh GROUP BY source, stream ORDER BY source, stream
+    ON CONFLICT (source, stream) DO UPDATE SET seen = s.seen + excluded.seen,
+        highest = greatest(s.highest, excluded.highest),
+        gap_since = CASE WHEN greatest(s.highest, excluded.highest) > s.seen + excluded.seen
+                         THEN coalesce(s.gap_since, clock_timestamp()) END
+)
+SELECT event_id, EXISTS (SELECT FROM {schema}.fact e WHERE e.lead_id = fresh.lead_id AND e.type = $2) AS erased
+FROM fresh
 """
 # The caller's own id of a person may say who they are; it goes with them, whichever was told first.
 _FORGET = """
@@ -53,26 +58,13 @@ async def record(session: AsyncSession, facts: Sequence[Fact], *, zone: tzinfo, 
 async def store(session: AsyncSession, facts: Sequence[Fact], schema: str = LIVE) -> set[UUID]:
     """Facts nobody knew yet into the set; their streams' numbers beside them."""
     distinct = {fact.id: fact for fact in facts}
-    rows = map(fact_row, distinct.values())
-    then = "ON CONFLICT (event_id) DO NOTHING RETURNING event_id"
-    fresh = {row[0] for row in await insert(session, models.fact, rows, schema, then)} if distinct else set()
-    if not fresh:
-        return fresh
-    new = [distinct[event_id] for event_id in fresh]
-    seen = Counter((fact.source, fact.stream) for fact in new)
-    highest: dict[tuple[str, str], int] = {}
-    for fact in new:
-        key = fact.source, fact.stream
-        highest[key] = max(fact.sequence, highest.get(key, 0))
-    streams = sorted(seen)
-    await fetch(
-        session,
-        _SEEN.format(schema=schema),
-        [source for source, _ in streams],
-        [stream for _, stream in streams],
-        [seen[key] for key in streams],
-        [highest[key] for key in streams],
-    )
-    leads = sorted({fact.lead_id for fact in new if fact.lead_id})
-    await fetch(session, _FORGET.format(schema=schema), told.LEAD_ERASED, leads)
-    return fresh
+    if not distinct:
+        return set()
+    rows = orjson.dumps([fact_row(fact) for fact in distinct.values()], default=str).decode()
+    found = await fetch(session, _STORE.format(schema=schema), rows, told.LEAD_ERASED)
+    new = [distinct[row["event_id"]] for row in found]
+    erased = any(row["erased"] for row in found) or any(fact.type == told.LEAD_ERASED for fact in new)
+    if erased:
+        leads = sorted({fact.lead_id for fact in new if fact.lead_id})
+        await fetch(session, _FORGET.format(schema=schema), told.LEAD_ERASED, leads)
+    return {fact.id for fact in new}

@@ -41,13 +41,23 @@ _READ: Mapping[type, tuple[Sequence[str], Callable[[Any], Any]]] = {
 }
 
 
-async def insert(
-    session: AsyncSession, table: Table, rows: Iterable[dict[str, Any]], schema: str = LIVE, then: str = ""
-) -> Any:
-    """One statement for all rows; a name a row does not have is NULL. `then` is what follows the insert."""
-    target = f"{schema}.{table.name}"
-    query = f"INSERT INTO {target} SELECT * FROM json_populate_recordset(NULL::{target}, CAST($1::text AS json)) {then}"
-    return await fetch(session, query, orjson.dumps(list(rows), default=str).decode())
+async def insert(session: AsyncSession, table: Table, rows: Iterable[dict[str, Any]], schema: str = LIVE) -> None:
+    """One statement for all rows; a name a row does not have is NULL."""
+    await insert_all(session, {table: list(rows)}, schema)
+
+
+async def insert_all(session: AsyncSession, rows: Mapping[Table, Sequence[dict[str, Any]]], schema: str = LIVE) -> None:
+    """The same for several tables, in one statement too."""
+    given = {table: orjson.dumps(found, default=str).decode() for table, found in rows.items() if found}
+    if given:
+        parts = [_insert(f"{schema}.{table.name}", number) for number, table in enumerate(given, 1)]
+        *before, last = parts
+        ahead = ", ".join(f"part{number} AS ({part})" for number, part in enumerate(before))
+        await fetch(session, f"WITH {ahead} {last}" if ahead else last, *given.values())
+
+
+def _insert(target: str, number: int) -> str:
+    return f"INSERT INTO {target} SELECT * FROM json_populate_recordset(NULL::{target}, ${number}::text::json)"
 
 
 def cache_row(row: Any) -> dict[str, Any]:
