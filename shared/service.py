@@ -51,7 +51,8 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Service:
-    """`listens` are the publishers whose topics it reads; `make_store` replaces the department's inbox (kpi)."""
+    """`listens` are the publishers whose topics it reads; `make_store` replaces the department's inbox (kpi), and one
+    that `gathers` (kpi, too) hears a tenth of a second later, of more at once: hand-offs go first."""
 
     name: str
     title: str
@@ -65,4 +66,5 @@ class Service:
     periodic: Sequence[Periodic] = ()
     tasks: Sequence[Callable[[Runtime], Awaitable[None]]] = ()
     make_store: Callable[[Runtime, Mapping[str, str]], Store] | None = None
+    gathers: bool = False
     on_app: Callable[[FastAPI, Runtime], None] = lambda app, runtime: None

@@ -55,8 +55,15 @@ async def _group(service: Service, runtime: Runtime, relay: Relay) -> None:
             inbox = Inbox(runtime.database, service.handlers, publishers, settings.dead_letter_topic, service.prepare)
             store = service.make_store(runtime, publishers) if service.make_store else inbox
             name = f"{settings.topic_prefix}.{service.name}"
-            alive = functools.partial(setattr, runtime.health, "consumer_at")
-            consumer = consume(settings.kafka, name, list(publishers), store, lambda: alive(time.monotonic()))
+            moved = functools.partial(setattr, runtime.health, "consumer_at")
+            consumer = consume(
+                settings.kafka,
+                name,
+                list(publishers),
+                store,
+                lambda: moved(time.monotonic()),
+                gathers=service.gathers,
+            )
             group.create_task(consumer, name="consumer")
             if store is inbox:
                 group.create_task(every(REDRIVE_SECONDS, inbox.redrive), name="redrive")

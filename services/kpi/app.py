@@ -28,5 +28,6 @@ SERVICE = Service(
     periodic=(Periodic("redrive", 30, redrive),),
     tasks=(export,),
     make_store=FactStore,
+    gathers=True,
     on_app=_on_app,
 )

@@ -153,13 +153,20 @@ class Stuck(Exception):
 
 
 async def consume(
-    servers: str, group: str, topics: Sequence[str], store: Store, alive: Callable[[], None] = lambda: None
+    servers: str,
+    group: str,
+    topics: Sequence[str],
+    store: Store,
+    alive: Callable[[], None] = lambda: None,
+    *,
+    gathers: bool = False,
 ) -> None:
-    """Run one worker until cancelled; `alive` is called whenever it has looked for something to do.
+    """Run one worker until cancelled; `alive` is called whenever it has looked for something to do. One that `gathers`
+    hears a little later, and of more at once.
 
     Raises Stuck, Hole, or what a handler's surroundings cannot stand.
     """
-    consumer = await _joined(servers, group, topics)
+    consumer = await _joined(servers, group, topics, gathers)
     loop = Loop(consumer, store, alive)
     side = [asyncio.create_task(loop.watch(STUCK_SECONDS)), asyncio.create_task(loop.tell_kafka())]
     running = asyncio.create_task(loop.run())
@@ -180,11 +187,11 @@ async def consume(
             await asyncio.wait_for(consumer.stop(), 3)
 
 
-async def _joined(servers: str, group: str, topics: Sequence[str]) -> AIOKafkaConsumer:
+async def _joined(servers: str, group: str, topics: Sequence[str], gathers: bool) -> AIOKafkaConsumer:
     """A started member; a broker that is away is waited for, with a new client each time."""
     pause = 0.1
     while True:
-        consumer = make_consumer(servers, group, group)
+        consumer = make_consumer(servers, group, group, gathers=gathers)
         consumer.subscribe(list(topics))
         try:
             await consumer.start()

@@ -84,8 +84,10 @@ relay_offset = Table(
 
 # Numbers are taken in the order of the stream's name, so that two acts touching the same streams cannot deadlock;
 # the identity is drawn after the stream's row is locked, so that `ORDER BY id` is the order within a stream.
-_FLUSH = """
-WITH given AS (
+# What is sent must be what was committed, whatever happens to the server: this commit waits for the disk.
+_SAFE = "SELECT set_config('synchronous_commit', 'on', true)"
+_FLUSH = f"""
+WITH safe AS MATERIALIZED ({_SAFE}), given AS (
     SELECT stream, count(*) AS n FROM unnest($1::text[]) AS stream GROUP BY stream ORDER BY stream
 ), taken AS (
     INSERT INTO outbox_stream AS s (stream, last_sequence) SELECT stream, n FROM given ORDER BY stream
@@ -98,7 +100,7 @@ WITH given AS (
 )
 INSERT INTO outbox (event_id, stream, sequence, topic, key, type, traceparent, payload)
 SELECT e.event_id, e.stream, t.last_sequence - g.n + e.position, $6, e.stream, e.type, e.traceparent, e.payload
-FROM numbered e JOIN taken t USING (stream) JOIN given g USING (stream) ORDER BY e.place
+FROM numbered e JOIN taken t USING (stream) JOIN given g USING (stream) CROSS JOIN safe ORDER BY e.place
 """
 _BURY = "INSERT INTO outbox (event_id, topic, type, payload) VALUES ($1, $2, 'dead_letter', $3)"
 
@@ -163,5 +165,7 @@ class Outbox:
                 [letter.traceparent for letter in letters],
                 self._topic,
             )
+        if dead:
+            await fetch(_SAFE)
         for topic, payload in dead:
             await fetch(_BURY, new_id(), topic, payload)

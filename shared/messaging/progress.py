@@ -2,6 +2,9 @@
 
 As good as always a batch holds what simply follows, and nothing of its streams is parked. Then offsets and numbers move
 together; anything else is an error of the statement, which leaves nothing behind, and the batch is taken carefully.
+
+The commit need not wait for the disk: what a crash of the server takes back is taken back with its offset, and read
+again. Only what is announced must be safe before the relay sends it; the outbox sees to that.
 """
 
 from collections.abc import Sequence
@@ -36,8 +39,10 @@ WITH moved AS (
     SELECT source, stream, last FROM told WHERE (SELECT count(*) FROM updated) = cardinality($1) AND first = 1
     ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING 1
 )
-SELECT 1 / ((SELECT count(*) FROM known) + (SELECT count(*) FROM new) = cardinality($5)
-            AND NOT EXISTS (SELECT FROM parked_event p JOIN told t USING (source, stream)))::int
+SELECT set_config('synchronous_commit', 'off', true), 1 / (
+    (SELECT count(*) FROM known) + (SELECT count(*) FROM new) = cardinality($5)
+    AND NOT EXISTS (SELECT FROM parked_event p JOIN told t USING (source, stream))
+)::int
 """
 
 

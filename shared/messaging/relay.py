@@ -86,6 +86,7 @@ class Relay:
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
                 self.moved_at = time.monotonic()  # another relay leads: that is progress too
                 await asyncio.sleep(1)
+            await connection.execute("SET synchronous_commit = off")  # forgotten, it is sent again and dropped
             await connection.add_listener(CHANNEL, lambda *_: self._hint.set())
             await self._catch_up(connection)
             self.leading = True

@@ -17,7 +17,8 @@ from shared.database import fetch
 # One at a time folds: facts of one journey may come over several topics and partitions, and each must see the others.
 # Taken before any table is written, so that whoever holds it never waits for a table of another who waits for it.
 FOLDER = 0x7E_0DE1_F01D
-TURN = "SELECT pg_advisory_xact_lock($1)"
+# What a crash takes back is taken back with its offset, and read again: this commit need not wait for the disk.
+TURN = "SELECT pg_advisory_xact_lock($1), set_config('synchronous_commit', 'off', true)"
 
 _STORE = """
 WITH fresh AS (
