@@ -52,7 +52,7 @@ class Runtime:
 @dataclass(frozen=True)
 class Service:
     """`listens` are the publishers whose topics it reads; `make_store` replaces the department's inbox (kpi), and one
-    that `gathers` (kpi, too) hears a tenth of a second later, of more at once: hand-offs go first."""
+    that `gathers` (kpi, too) hears a fifth of a second later, of more at once: hand-offs go first."""
 
     name: str
     title: str

@@ -183,7 +183,7 @@ async def ensure_topics(servers: str, topics: Sequence[str], replication: int = 
 def make_consumer(servers: str, group: str, client: str, *, gathers: bool = False) -> AIOKafkaConsumer:
     """A member of `group`. Subscribe before starting it: until then `assignment()` is a new object each time.
 
-    One that `gathers` is not woken by each record: the broker keeps what comes within a tenth of a second together.
+    One that `gathers` is not woken by each record: the broker keeps what comes within a fifth of a second together.
     """
     return AIOKafkaConsumer(
         bootstrap_servers=servers,
@@ -197,7 +197,7 @@ def make_consumer(servers: str, group: str, client: str, *, gathers: bool = Fals
         rebalance_timeout_ms=10_000,
         request_timeout_ms=30_000,
         max_poll_interval_ms=60_000,
-        fetch_max_wait_ms=100 if gathers else 250,
+        fetch_max_wait_ms=200 if gathers else 250,
         fetch_min_bytes=131_072 if gathers else 1,
         max_partition_fetch_bytes=1 << 20,
         metadata_max_age_ms=30_000,
