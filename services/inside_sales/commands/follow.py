@@ -23,6 +23,12 @@ EXISTING_CUSTOMER = ("expansion", "renewal")
 A_WEEK_AND_A_DAY = timedelta(days=8)
 """What was opened before that weighs nothing at the valve, whatever the zone its week is cut in."""
 
+_FOLLOWED = """
+SELECT EXISTS (SELECT FROM prospect WHERE opportunity_id = $1 AND status <> 'merged')
+    OR EXISTS (SELECT FROM prospect_cycle WHERE opportunity_id = $1)
+"""
+_HAS_SLOTS = "SELECT FROM appointment WHERE opportunity_id = $1 AND status = $2 LIMIT 1"
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -89,7 +95,7 @@ async def _keep(tx: Transaction, fact: Fact) -> OpportunityRow:
 
 
 async def _cycle_of(tx: Transaction, opportunity: OpportunityRow) -> Cycle | None:
-    if opportunity.id is not None:
+    if opportunity.id is not None and await _is_followed(tx, opportunity.id):
         current = select(ProspectRow).where(
             ProspectRow.opportunity_id == opportunity.id, ProspectRow.status != Status.MERGED
         )
@@ -101,6 +107,13 @@ async def _cycle_of(tx: Transaction, opportunity: OpportunityRow) -> Cycle | Non
     if opportunity.lead_id is None or opportunity.cycle is None:
         return None
     return await find_cycle(tx, opportunity.lead_id, opportunity.cycle)
+
+
+async def _is_followed(tx: Transaction, opportunity_id: UUID) -> bool:
+    """Whether a cycle is known to have led to it. Of a file of old deals hardly any is."""
+    if tx.session.dirty:
+        await tx.session.flush()
+    return bool((await tx.fetch(_FOLLOWED, opportunity_id))[0][0])
 
 
 def catch_up(row: Cycle, opportunity: OpportunityRow) -> None:
@@ -122,6 +135,8 @@ def catch_up(row: Cycle, opportunity: OpportunityRow) -> None:
 
 async def _cancel_appointments(tx: Transaction, opportunity_id: UUID) -> None:
     """The rep's slots are free again."""
+    if not await tx.fetch(_HAS_SLOTS, opportunity_id, AppointmentStatus.SET):
+        return
     mine = update(AppointmentRow).where(
         AppointmentRow.opportunity_id == opportunity_id, AppointmentRow.status == AppointmentStatus.SET
     )
