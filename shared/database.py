@@ -128,7 +128,8 @@ class Transaction:
 
     async def find(self, row: type[AnyRow], where: str, *arguments: Any, lock: bool = True) -> list[AnyRow]:
         """The rows of which `where` is true, in the driver's own words, in the order of their keys, so that two acts
-        that lock them cannot deadlock. Whether there are any is asked in the cheap way: mostly there are none."""
+        that lock them cannot deadlock. Whether there are any is asked in the cheap way, of what is stored: mostly there
+        are none."""
         (key,), table = inspect(row).primary_key, inspect(row).local_table
         ending = f"ORDER BY {key.name} {'FOR UPDATE' if lock else ''}"
         keys = f"SELECT {key.name} FROM {table} WHERE {where} {ending}"

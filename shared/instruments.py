@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 registry = CollectorRegistry(auto_describe=True)
 service = ""  # the label of this process, set once at its start
 
-EVENT_OUTCOMES = ("applied", "ignored", "duplicate", "parked", "dead")
 
 entries = Counter(
     "themodel_funnel_entries", "Entries into a stage of the funnel, told live", ["stage"], registry=registry

@@ -11,7 +11,6 @@ from deploy.simulate.company import Person
 from deploy.simulate.crowd import Account
 from shared.clock import day_of, start_of_day
 
-YEAR = 365
 USAGE_WEEKS = 26  # of use are told before the end
 MONTHS = {"expansion": 0.028, "contraction": 0.010, "churn": 0.006}
 """The chance a month of a customer of average health."""

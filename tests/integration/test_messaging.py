@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
 
 import orjson
 import pytest
@@ -15,6 +18,7 @@ from shared.contracts.marketing import LeadCreated, MqlCreated
 from shared.database import Transaction
 from shared.ids import new_id
 from shared.messaging import relay as relay_module
+from shared.messaging.inbox import Together
 from shared.messaging.kafka import Outgoing, Sender, TopicPartition, partition_of
 from shared.messaging.relay import Relay
 from tests.support.messaging import MakeSide, log_of, reading, until, write_down
@@ -251,3 +255,45 @@ async def test_history_loaded_for_kpi_only_advances_numbers(sides: MakeSide) -> 
     reading(reader, marketing, {LeadCreated: write_down})
     await until(lambda: reader.has(1, "applied_sequence"))
     assert await reader.heard() == []
+
+
+async def test_only_a_batch_that_announces_something_waits_for_the_disk(sides: MakeSide) -> None:
+    """What is not announced is read again after a crash; what is announced may be sent at once and must stand."""
+    marketing, reader = await sides("marketing"), await sides("inside_sales")
+    waits: list[str] = []
+
+    async def hear(tx: Transaction, event: LeadCreated, meta: Meta) -> None:
+        if event.cycle == 2:
+            tx.announce(LeadCreated(lead_id=event.lead_id, cycle=3), journey=event.lead_id, at=meta.time)
+        await tx.flush()
+        waits.append((await tx.fetch("SHOW synchronous_commit"))[0][0])
+
+    marketing.start(Relay(marketing.database, marketing.kafka, "marketing").run())
+    reading(reader, marketing, {LeadCreated: hear})
+    for cycle in (1, 2):
+        await marketing.say(new_id(), cycle=cycle)
+        await until(functools.partial(_heard_so_often, waits, cycle))
+    assert waits == ["off", "on"]
+
+
+async def _heard_so_often(waits: Sequence[object], count: int) -> bool:
+    return len(waits) >= count
+
+
+async def test_events_of_one_kind_are_taken_together_and_each_stream_in_its_order(sides: MakeSide) -> None:
+    marketing, reader = await sides("marketing"), await sides("inside_sales")
+    taken: list[list[tuple[UUID, int]]] = []
+
+    async def hear(tx: Transaction, told: Sequence[tuple[LeadCreated, Meta]]) -> None:
+        taken.append([(event.lead_id, event.cycle) for event, _ in told])
+
+    keys = [new_id() for _ in range(3)]
+    for cycle in (1, 2):
+        await marketing.say(*keys, cycle=cycle)
+    marketing.start(Relay(marketing.database, marketing.kafka, "marketing").run())
+    await until(lambda: marketing.has(0, "outbox"))
+    reading(reader, marketing, {LeadCreated: Together(hear)})
+    await until(lambda: _heard_so_often([lead for told in taken for lead in told], 2 * len(keys)))
+    for key in keys:
+        assert [cycle for told in taken for lead, cycle in told if lead == key] == [1, 2]
+    assert all(len({lead for lead, _ in told}) == len(told) for told in taken)

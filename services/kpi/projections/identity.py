@@ -1,7 +1,7 @@
 """Who is who: facts that belong together, and entries that are the same person or company."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from typing import TypeVar
 from uuid import UUID
 
@@ -80,16 +80,3 @@ def _root(survivors: dict[tuple[str, UUID], UUID | None], kind: str, start: UUID
             return min(seen[seen.index(following) :])
         seen.append(following)
     return seen[-1]
-
-
-def groups_of(aliases: Sequence[Alias], kind: str) -> dict[UUID, list[UUID]]:
-    """For each id that takes part in a merge: the canonical one first, then all that are the same."""
-    members: defaultdict[UUID, list[UUID]] = defaultdict(list)
-    for alias in aliases:
-        if alias.kind == kind:
-            members[alias.canonical_id].append(alias.id)
-    found: dict[UUID, list[UUID]] = {}
-    for canonical, ids in members.items():
-        group = [canonical, *sorted(ids)]
-        found.update(dict.fromkeys(group, group))
-    return found

@@ -14,7 +14,6 @@ from services.marketing.models import AccountRow, LeadRow, TouchRow
 from shared.database import Transaction
 
 BATCH = 1_000
-DAILY = 86_400.0
 
 # The score itself is not what an If-Match guards, so its own passing away is no new version.
 _DECAY = text("""
