@@ -13,6 +13,15 @@ from tests.support.system import System, good, until
 
 MILESTONES = {"visitor", "lead", "mql", "mql_accepted", "sql", "opportunity", "won", "customer", "onboarded"}
 
+# What may be seen of each within a quarter of a minute; which of it, their dice decide.
+ACTS = {
+    "marketing": {"lead", "touch", "mql", "visits"},
+    "inside sales": {"call", "accepted", "rejected", "dropped", "sql"},
+    "field sales": {"appointment held", "opportunity", "returned", "phase", "first visit", "won", "lost"},
+    "customer success": {"onboarding task", "pulse", "ticket opened", "ticket closed", "usage", "renewal"},
+    "between them": {"feedback given", "feedback answered", "feedback closed"},
+}
+
 
 @pytest.fixture
 def asked(played: Any) -> dict[str, str]:
@@ -51,7 +60,7 @@ def test_nothing_of_the_history_is_refused(played: Any) -> None:
 def test_people_at_work_are_not_refused_either(played: Any) -> None:
     live = played["live"]
     assert live["refused"] == {}, live["words"]
-    assert {"lead", "touch", "call", "visits", "pulse", "feedback given"} <= set(live["done"])
+    assert all(acts & set(live["done"]) for acts in ACTS.values()), live["done"]
 
 
 def test_every_milestone_is_reached(system: System, asked: dict[str, str]) -> None:

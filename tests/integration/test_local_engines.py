@@ -24,8 +24,9 @@ from deploy.local.kafka import Kafka
 from deploy.local.ports import SERVICES, free_ports
 from deploy.local.postgres import Postgres, programs
 from tests.support.engines import SHARED_CACHE, Engines, engine_environment
-from tests.support.local import Up, wait_for
+from tests.support.local import Up
 from tests.support.maven import maven_repository
+from tests.support.system import until
 
 DEAD_PROXY = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
 is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run an engine as somebody else")
@@ -171,7 +172,7 @@ def test_killed_engines_are_started_again(environment: dict[str, str]) -> None:
         up.ready()
         for name in ("postgres", "kafka"):
             os.kill(up.record(name).pid, signal.SIGKILL)
-            wait_for(partial(is_back, up, name), 60)
+            until(partial(is_back, up, name), 60)
         assert up.stop() < 10
         assert up.survivors() == []
         assert "postgres ended with SIGKILL; again in 0.5 s" in up.output()

@@ -15,7 +15,8 @@ import pytest
 from deploy.local.ports import SERVICES, free_ports, variable
 from deploy.local.servers import url_variable
 from tests.support.engines import Engines, engine_environment, own_engines
-from tests.support.local import Up, wait_for, write_stub_services
+from tests.support.local import Up, write_stub_services
+from tests.support.system import until
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_a_killed_service_is_started_again(light: dict[str, str]) -> None:
         up.ready()
         first = up.record("kpi").pid
         os.kill(first, signal.SIGKILL)
-        wait_for(lambda: up.record("kpi").restarts == 1 and up.record("kpi").ready, 60)
+        until(lambda: up.record("kpi").restarts == 1 and up.record("kpi").ready, 60)
         assert up.record("kpi").pid != first
         up.stop(signal.SIGHUP)
         assert up.survivors() == []

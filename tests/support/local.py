@@ -15,6 +15,7 @@ import psutil
 from deploy.local.home import Home
 from deploy.local.ports import SERVICES
 from deploy.local.processes import Record, die_with_parent, read_records
+from tests.support.system import until
 
 STUB_SERVICE = """
 import http.server, json, os, signal, sys
@@ -72,7 +73,7 @@ class Up:
         )
 
     def ready(self, within: float = 120) -> "Up":
-        wait_for(lambda: self.home.is_ready() or self.process.poll() is not None, within)
+        until(lambda: self.home.is_ready() or self.process.poll() is not None, within)
         assert self.process.poll() is None, self.output()
         self.look()
         return self
@@ -83,8 +84,8 @@ class Up:
         self.seen |= {each.pid: each for each in [top, *top.children(recursive=True)]}
 
     def record(self, name: str) -> Record:
-        wait_for(lambda: any(record.name == name for record in read_records(self.home.run)), 20)
-        return next(record for record in read_records(self.home.run) if record.name == name)
+        """What is written of that program; waits while it is not there, as between an end and the next start."""
+        return until(lambda: next((each for each in read_records(self.home.run) if each.name == name), None), 20)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
         """Seconds until it had ended."""
@@ -125,14 +126,6 @@ class Up:
             self.kill_everything()
         if self.process.stdout:
             self.process.stdout.close()
-
-
-def wait_for(happened: Callable[[], bool], within: float) -> None:
-    deadline = time.monotonic() + within
-    while not happened():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {within:g} s")
-        time.sleep(0.02)
 
 
 async def eventually(happened: Callable[[], bool], within: float = 10) -> None:
