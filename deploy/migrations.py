@@ -12,8 +12,8 @@ from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 
+from shared.database import engine_of
 from shared.migrate import config, merged, upgrade
 from shared.service import Service
 from shared.settings import Settings
@@ -48,7 +48,7 @@ async def write(name: str, message: str) -> str:
     versions.mkdir(parents=True, exist_ok=True)
     await upgrade(url, service.folder)
     head = ScriptDirectory.from_config(config(service.folder)).get_current_head()
-    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    engine = engine_of(url)
     async with engine.connect() as connection:
         body = await connection.run_sync(_difference, service)
     await engine.dispose()

@@ -4,10 +4,12 @@
 together, the events through the outbox just before the commit.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, TypeVar
 from uuid import UUID
 
@@ -216,6 +218,14 @@ class Transaction:
             act()
 
 
+def engine_of(url: str, connect_args: Mapping[str, Any] = MappingProxyType({}), **more: Any) -> AsyncEngine:
+    """SQLAlchemy's engine on that database. The driver itself reads the address, which may say whatever PostgreSQL's
+    own programs understand: sslmode, application_name, several hosts."""
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=partial(asyncpg.connect, url, **connect_args), **more
+    )
+
+
 class Database:
     """The service's engine. `on_publish` is called after a commit that left rows in the outbox."""
 
@@ -232,15 +242,15 @@ class Database:
         self.source = source
         self.topic = topic
         self.on_publish = on_publish
-        self.engine: AsyncEngine = create_async_engine(
-            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        self.engine = engine_of(
+            url,
+            {"server_settings": SESSION_SETTINGS, "timeout": 5, "command_timeout": 60},
             pool_size=pool_size,
             max_overflow=0,  # making a connection costs more than waiting for one
             pool_timeout=10,
             pool_use_lifo=True,  # the one used last has its statements prepared and its caches warm
             pool_recycle=1800,
             hide_parameters=True,  # they may hold personal data, and errors are logged
-            connect_args={"server_settings": SESSION_SETTINGS, "timeout": 5, "command_timeout": 60},
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 

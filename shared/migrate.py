@@ -9,8 +9,8 @@ from alembic.migration import MigrationContext
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
+from shared.database import engine_of
 from shared.messaging.outbox import plumbing
 
 LOCK = 0x7E_0DE1_5C4E
@@ -39,7 +39,7 @@ def _upgrade(connection: Connection, folder: Path) -> None:
 
 async def upgrade(url: str, folder: Path) -> None:
     """Bring the database of a service to the newest schema; a second runner waits for the first."""
-    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    engine = engine_of(url)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade, folder)
@@ -53,7 +53,7 @@ async def drift(url: str, metadata: MetaData) -> list[Any]:
     def compare(connection: Connection) -> list[Any]:
         return list(compare_metadata(MigrationContext.configure(connection), merged(metadata)))
 
-    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    engine = engine_of(url)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(compare)

@@ -3,6 +3,7 @@
 import os
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
@@ -46,11 +47,11 @@ class Settings(BaseSettings):
     @property
     def database_url(self) -> str:
         """`<SERVICE>_DATABASE_URL`, else the service's own database on the server of `DATABASE_URL`."""
-        own = os.environ.get(f"{self.service.upper()}_DATABASE_URL")
-        if own:
-            return own
-        server = os.environ.get("DATABASE_URL", "postgresql://127.0.0.1:5544")
-        return f"{server.rstrip('/')}/themodel_{self.service}"
+        found = os.environ.get(f"{self.service.upper()}_DATABASE_URL")
+        if not found:
+            server = urlsplit(os.environ.get("DATABASE_URL", "postgresql://127.0.0.1:5544"))
+            found = urlunsplit(server._replace(path=f"/themodel_{self.service}"))
+        return found.replace("+asyncpg", "", 1)
 
     def port(self, service: str | None = None) -> int:
         name = service or self.service

@@ -1,4 +1,4 @@
-"""Whether a service's database needs its `migrate`, which costs seconds of imports even when there is nothing to do.
+"""Whether a service's database needs to be brought up to date: seconds of imports even when there is nothing to do.
 
 It is left out only when neither the code nor the database has moved since it last ran well: every file of the service
 and of `shared/` has the size and time it had, and the database is at the revision it was brought to. A restored, new
@@ -61,7 +61,7 @@ class Schemas:
         return False
 
     async def remember(self, service: str, url: str) -> None:
-        """After its `migrate` ran well."""
+        """After it was brought up to date."""
         told = {"code": fingerprint(["shared", f"services.{service}"]), "revision": await revision(url)}
         with suppress(OSError):  # then it runs again next time
             self.folder.mkdir(exist_ok=True)

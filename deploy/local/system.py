@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from deploy.local.errors import CommandError
 from deploy.local.home import Home
 from deploy.local.jars import missing
 from deploy.local.kafka import Kafka
@@ -82,7 +81,7 @@ class System:
         """Gives a sign-in link, which the first time also makes the keys before five processes would at once."""
         environment = self._environment()
         signing = asyncio.create_task(self._sign_in_link(user, environment))
-        await together(*(self._migrate(service, environment) for service in SERVICES))
+        await self._migrate(environment)
         if not (self.home.keys / "private.jwk").exists():
             await signing
         programs = [self._service(service, environment) for service in SERVICES]
@@ -103,16 +102,15 @@ class System:
             "PYTHONUNBUFFERED": "1",
         }
 
-    async def _migrate(self, service: str, environment: dict[str, str]) -> None:
-        schemas, url = Schemas(self.home), environment[url_variable(service)]
-        if await schemas.is_current(service, url):
+    async def _migrate(self, environment: dict[str, str]) -> None:
+        schemas, urls = Schemas(self.home), {service: environment[url_variable(service)] for service in SERVICES}
+        behind = [service for service, url in urls.items() if not await schemas.is_current(service, url)]
+        if not behind:
             return
-        self.terminal.show("up", f"bringing the database of {service} up to date")
-        try:
-            await run_once(python(f"services.{service}", "migrate"), environment=environment)
-            await schemas.remember(service, url)
-        except CommandError as error:
-            raise CommandError(f"The database of {service} could not be brought up to date:\n{error}") from error
+        self.terminal.show("up", f"bringing the databases of {', '.join(behind)} up to date")
+        await run_once(python("deploy.local.migrate", *behind), environment=environment)
+        for service in behind:
+            await schemas.remember(service, urls[service])
 
     def _service(self, service: str, environment: dict[str, str]) -> Program:
         port = self.ports[service]

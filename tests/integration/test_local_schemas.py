@@ -1,4 +1,4 @@
-"""When `up` may leave a service's `migrate` out."""
+"""When `up` may leave a service's migrations out."""
 
 import os
 from pathlib import Path

@@ -19,10 +19,10 @@ from tests.support.local import Up, write_stub_services
 from tests.support.system import until
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def light(environment: dict[str, str], engines: Engines) -> dict[str, str]:
     """For what is about the services alone: no engines of its own to start."""
-    urls = {url_variable(service): "postgresql://stubs-need-none" for service in SERVICES}
+    urls = {url_variable(service): engines.create_database(service) for service in SERVICES}
     return {**environment, **urls, "KAFKA_BOOTSTRAP_SERVERS": engines.kafka}
 
 
@@ -138,15 +138,19 @@ def test_what_an_earlier_supervisor_left_is_ended(light: dict[str, str]) -> None
 
 
 def test_a_failed_migration_ends_the_start_with_its_words(light: dict[str, str]) -> None:
-    broken = Path(light["PYTHONPATH"]) / "services/kpi/__main__.py"
-    content = broken.read_text()
-    broken.write_text("raise SystemExit('column missing')")
+    broken = Path(light["PYTHONPATH"]) / "services/kpi/migrations/versions/0002_broken.py"
+    broken.write_text(
+        "revision, down_revision = '0002', '0001'\ndef upgrade():\n    raise ValueError('column missing')"
+    )
     try:
         with Up(light, arguments=()) as up:
             assert up.process.wait(60) == 1
-            assert "The database of kpi could not be brought up to date:\ncolumn missing" in up.output()
+            assert "The database of kpi could not be brought up to date:\nValueError: column missing" in up.output()
+        broken.unlink()
+        with Up(light, arguments=()) as up:
+            up.ready()
     finally:
-        broken.write_text(content)
+        broken.unlink(missing_ok=True)
 
 
 def test_servers_named_by_the_environment_are_used(environment: dict[str, str]) -> None:

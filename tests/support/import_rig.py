@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from shared.database import Database
+from shared.database import Database, engine_of
 from shared.http.app import create_app
 from shared.imports.api import Imports
 from shared.imports.jobs import run_open_jobs
@@ -30,7 +29,7 @@ OUTCOMES = ("read", "new", "updated", "unchanged", "skipped", "waiting", "refuse
 @pytest.fixture(scope="module")
 async def url(engines: Engines) -> AsyncIterator[str]:
     url = engines.create_database("imports")
-    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    engine = engine_of(url)
     async with engine.begin() as connection:
         await connection.run_sync(merged(SERVICE.metadata).create_all)
     await engine.dispose()

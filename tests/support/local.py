@@ -21,9 +21,6 @@ STUB_SERVICE = """
 import http.server, json, os, signal, sys
 name = __spec__.name.split(".")[1]
 home = os.environ["THEMODEL_HOME"]
-if sys.argv[1] == "migrate":
-    open(f"{home}/{name}.migrated", "w").close()
-    sys.exit()
 assert sys.argv[1] == "all" and os.path.exists(f"{home}/{name}.migrated")
 if os.path.exists(f"{home}/{name}.stubborn"):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -37,6 +34,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 address = ("127.0.0.1", int(os.environ[f"THEMODEL_{name.upper()}_PORT"]))
 http.server.ThreadingHTTPServer(address, Handler).serve_forever()
 """
+STUB_MIGRATION = """
+import os
+from pathlib import Path
+revision, down_revision = "0001", None
+def upgrade():
+    Path(os.environ["THEMODEL_HOME"], f"{Path(__file__).parts[-4]}.migrated").touch()
+"""
 
 
 def write_stub_services(folder: Path) -> None:
@@ -47,6 +51,8 @@ def write_stub_services(folder: Path) -> None:
         (place.parent / "__init__.py").touch()
         (place / "__init__.py").touch()
         (place / "__main__.py").write_text(STUB_SERVICE)
+        (place / "migrations/versions").mkdir(parents=True)
+        (place / "migrations/versions/0001_stub.py").write_text(STUB_MIGRATION)
 
 
 @dataclass
@@ -60,7 +66,7 @@ class Up:
 
     def __post_init__(self) -> None:
         self.home = Home.locate(self.environment)
-        command = [*self.wrapper, sys.executable, "-m", "deploy.local.cli", "up", *self.arguments]
+        command = [*self.wrapper, sys.executable, "-P", "-m", "deploy.local.cli", "up", *self.arguments]
         self.process = subprocess.Popen(
             command,
             env=dict(self.environment),

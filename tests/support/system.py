@@ -95,7 +95,7 @@ def system() -> Iterator[System]:
 
 
 def until(
-    true: Callable[[], T], seconds: float = 20, hopeless: Callable[[], bool] = lambda: False, pause: float = 0.05
+    true: Callable[[], T | None], seconds: float = 20, hopeless: Callable[[], bool] = lambda: False, pause: float = 0.05
 ) -> T:
     """The first true answer. Fails after `seconds`, or when `hopeless`."""
     deadline = time.monotonic() + seconds
