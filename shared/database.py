@@ -23,6 +23,7 @@ from shared import clock
 from shared.contracts.base import Event
 from shared.contracts.envelope import Meta
 from shared.errors import NotFound, Stale
+from shared.line import Line, driver_of, silent
 from shared.messaging.outbox import Outbox
 
 NAMING = {
@@ -92,31 +93,37 @@ class Record(Changing):
 async def fetch(session: AsyncSession, statement: str, *arguments: Any) -> list[asyncpg.Record]:
     """Rows of a statement in the driver's own words ($1 …), part of the session's transaction; it sees what was
     flushed. For what runs with every event and every request: a quarter of what the same costs through SQLAlchemy."""
-    driver = session.info.get(DRIVER)
-    if driver is None:
-        connection = await session.connection()
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, asyncpg.Connection)
-        if not driver.is_in_transaction():
-            await connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins with its own first statement
-        session.info[DRIVER] = driver  # a session of ours lives for one transaction
+    if (
+        driver := session.info.get(DRIVER)
+    ) is None:  # a session that reads; it has begun, and lives for one transaction
+        driver = session.info[DRIVER] = driver_of(await session.connection())
     return await driver.fetch(statement, *arguments)
 
 
 class Transaction:
-    """One act: its session, the events it announces, and who or what caused it."""
+    """One act: what it stores, the events it announces, and who or what caused it."""
 
-    def __init__(self, session: AsyncSession, outbox: Outbox, *, cause: Meta | None = None) -> None:
-        self.session = session
+    def __init__(self, line: Line, outbox: Outbox, *, cause: Meta | None = None) -> None:
+        self._line = line
+        self._session: AsyncSession | None = None
         self.outbox = outbox
         self.cause = cause
         self.if_match: int | None = None
         self._after: list[Callable[[], None]] = []
         self._held: dict[tuple[type[Any], Any], Any] = {}
 
+    @property
+    def session(self) -> AsyncSession:
+        """The ORM, as part of this act."""
+        if self._session is None:
+            self._session = AsyncSession(
+                self._line.connection, expire_on_commit=False, info={DRIVER: self._line.driver}
+            )
+        return self._session
+
     async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        """See `fetch`."""
-        return await fetch(self.session, statement, *arguments)
+        """See `fetch`; it needs no session."""
+        return await self._line.driver.fetch(statement, *arguments)
 
     async def locked(self, row: type[AnyRow], key: Any) -> AnyRow | None:
         """The row, locked until the act ends, or None. Costs nothing where it is held."""
@@ -199,6 +206,7 @@ class Transaction:
         acts, announced = len(self._after), len(self.outbox)
         try:
             async with self.session.begin_nested():
+                await self.session.connection()  # or its SAVEPOINT waits for SQLAlchemy's first statement
                 yield
                 await self.session.flush()
         except BaseException:
@@ -208,12 +216,20 @@ class Transaction:
             raise
 
     async def flush(self) -> None:
-        await self.session.flush()
+        if self._session is not None:
+            await self._session.flush()
         await self.outbox.flush(self.fetch)
 
-    async def commit(self) -> None:
-        await self.flush()
-        await self.session.commit()
+    @asynccontextmanager
+    async def committed(self) -> AsyncIterator[None]:
+        """What is done inside is committed, and then what was to come `after_commit`."""
+        try:
+            async with self._line.act():
+                yield
+                await self.flush()
+        finally:
+            if self._session is not None:
+                await self._session.close()
         for act in self._after:
             act()
 
@@ -252,22 +268,26 @@ class Database:
             pool_recycle=1800,
             hide_parameters=True,  # they may hold personal data, and errors are logged
         )
+        self._acting = silent(self.engine)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
+    async def line(self) -> Line:
+        """A connection for somebody who acts often; to be closed by whom it is given."""
+        return await Line.open(self._acting)
+
     @asynccontextmanager
-    async def transaction(self, *, cause: Meta | None = None) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, cause: Meta | None = None, line: Line | None = None) -> AsyncIterator[Transaction]:
         """Everything inside happens, or nothing does."""
-        outbox = Outbox(self.source, self.topic)
-        async with self._sessions() as session:
-            tx = Transaction(session, outbox, cause=cause)
-            try:
+        used = line or await self.line()
+        try:
+            tx = Transaction(used, Outbox(self.source, self.topic), cause=cause)
+            async with tx.committed():
                 yield tx
-                await tx.commit()
-            except BaseException:
-                await session.rollback()
-                raise
-        if outbox.written:
-            self.on_publish()
+            if tx.outbox.written:
+                self.on_publish()
+        finally:
+            if line is None:
+                await used.close()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

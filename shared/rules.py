@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.clock import wire_time
-from shared.database import Table, Transaction, Words
+from shared.database import Table, Transaction, Words, fetch
 from shared.errors import NotFound, Refused, Stale
 
 HEADINGS = "rules.headings"
@@ -80,9 +80,9 @@ class Rulebook:
         self._adapters = {kind.name: TypeAdapter[Any](kind.shape) for kind in kinds}
         self._said: dict[Heading, Any] = {}
         self._newest_first = row.valid_from.desc(), row.version.desc()
-        columns = inspect(row).columns  # of the table: what needs no ORM is quicker without
+        columns = inspect(row).columns  # asked with every act: what needs no ORM is quicker without
         which = select(*(columns[name] for name in Heading._fields))
-        self._which = which.order_by(columns.valid_from.desc(), columns.version.desc())
+        self._which = str(which.order_by(columns.valid_from.desc(), columns.version.desc()))
 
     async def in_force(self, session: AsyncSession, shape: type[R], at: datetime) -> InForce[R]:
         row, headings = self._row, await self._headings(session)
@@ -146,7 +146,7 @@ class Rulebook:
     async def _headings(self, session: AsyncSession) -> Mapping[str, Sequence[Heading]]:
         if HEADINGS not in session.info:
             found: dict[str, list[Heading]] = {}
-            for each in map(Heading._make, await session.execute(self._which)):
+            for each in map(Heading._make, await fetch(session, self._which)):
                 found.setdefault(each.name, []).append(each)
             session.info[HEADINGS] = found
         headings: Mapping[str, Sequence[Heading]] = session.info[HEADINGS]

@@ -39,7 +39,7 @@ class FactStore(Receiver):
 
     async def take_all(self, ends: Ends, letters: Sequence[Letter]) -> None:
         facts = [(letter, fact_of(letter.meta, letter.data)) for letter in letters]
-        async with self._database.transaction() as tx:
+        async with self.acting() as tx:
             await offsets.fence(tx.session, ends)
             await _union(tx, facts, self._zone)
 
@@ -71,7 +71,7 @@ async def redrive(tx: Transaction, _: datetime) -> int:
     for row in await tx.session.execute(select(parked_event).order_by(parked_event.c.parked_at).limit(AGAIN)):
         letter = letter_of(row)
         try:
-            async with tx.session.begin_nested():
+            async with tx.savepoint():
                 await _union(tx, [(letter, fact_of(letter.meta, letter.data))], zone)
         except Exception as error:
             if transient(error):

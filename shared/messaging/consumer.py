@@ -38,7 +38,7 @@ class Store(Protocol):
     async def apply(self, ends: Ends, batch: Batch) -> None:
         """One transaction: fence, then effects. Raises Fenced."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nobody will apply anything more."""
 
 
@@ -182,7 +182,8 @@ async def consume(
             task.cancel()
         await asyncio.wait([running], timeout=2)
         running.cancel()
-        store.close()
+        with contextlib.suppress(Exception, asyncio.CancelledError):
+            await asyncio.wait_for(store.close(), 3)
         with contextlib.suppress(Exception, asyncio.CancelledError):
             await asyncio.wait_for(consumer.stop(), 3)
 

@@ -72,8 +72,8 @@ class Inbox(Receiver):
         told = [(letter, event) for letter, event in zip(letters, events, strict=True) if event is not None]
         where = steps(ends, letters)
         if told:
-            async with self._database.transaction() as tx:
-                await (await tx.session.connection()).exec_driver_sql(ADVANCE, where)
+            async with self.acting() as tx:
+                await tx.fetch(ADVANCE, *where)
                 await self._prepare(tx, [event for _, event in told])
                 await self._hear(tx, told)
         else:

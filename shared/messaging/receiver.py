@@ -4,10 +4,10 @@ The fast way takes a batch as a whole. If that fails, everything is rolled back 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import orjson
 import structlog
 
@@ -15,6 +15,7 @@ from shared import clock, instruments
 from shared.contracts import EVENTS
 from shared.contracts.envelope import Meta, Undecodable, decode
 from shared.database import Database, Transaction
+from shared.line import Line
 from shared.messaging import offsets
 from shared.messaging.consumer import Batch
 from shared.messaging.kafka import ConsumerRecord, TopicPartition
@@ -34,7 +35,7 @@ class Receiver(ABC):
         self._database = database
         self._publishers = publishers
         self._dead_topic = dead_topic
-        self._line: asyncpg.Connection | None = None
+        self._line: Line | None = None
 
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         async with self._database.transaction() as tx:
@@ -57,19 +58,26 @@ class Receiver(ABC):
             letters = [letter for record in records if (letter := self._open(tx, record))]
             await self.take_each(tx, letters)
 
-    async def alone(self, statement: str, *arguments: Any) -> None:
-        """A statement that is an act of its own, on a connection kept for such: no pool, no session, no BEGIN."""
-        try:
-            self._line = self._line or await self._database.direct()
-            await self._line.fetch(statement, *arguments)
-        except BaseException:
-            self.close()
-            raise
+    @asynccontextmanager
+    async def acting(self) -> AsyncIterator[Transaction]:
+        """One act, on a connection kept for one batch after another."""
+        async with self._database.transaction(line=await self._own_line()) as tx:
+            yield tx
 
-    def close(self) -> None:
-        if self._line:
-            self._line.terminate()
-        self._line = None
+    async def alone(self, statement: str, *arguments: Any) -> None:
+        """A statement that is an act of its own, without a transaction around."""
+        await (await self._own_line()).driver.fetch(statement, *arguments)
+
+    async def _own_line(self) -> Line:
+        if self._line is None or not self._line.holds():
+            await self.close()
+            self._line = await self._database.line()
+        return self._line
+
+    async def close(self) -> None:
+        line, self._line = self._line, None
+        if line:
+            await line.close()
 
     @abstractmethod
     async def take_all(self, ends: Ends, letters: Sequence[Letter]) -> None:

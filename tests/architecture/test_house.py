@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("services", "shared", "deploy")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60
 COMMITTERS = {
-    "shared/database.py": "the one transaction of a write and of a batch of events",
+    "shared/line.py": "the one transaction of a write and of a batch of events",
     "shared/messaging/consumer.py": "Kafka's own offsets, for lag tools",
 }
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
@@ -139,7 +139,7 @@ def test_only_the_door_and_the_inbox_commit() -> None:
         "services/kpi/commands/deciding.py": "async def act(tx):\n    await tx.session.commit()\n",
         "services/kpi/database.py": "session.commit()",
         "shared/messaging/inbox.py": "await consumer.commit(offsets)",
-        "shared/database.py": "await self.session.commit()",
+        "shared/line.py": "await act.commit()",
         "shared/messaging/consumer.py": "await self.consumer.commit(mine)",
         "services/kpi/pages.py": "commit(1)  # a function of that name; .commit() in words",
     }

@@ -230,6 +230,7 @@ async def _worker(store: FactStore, records: list[ConsumerRecord]) -> None:
     for _ in range(50):
         try:
             await store.apply({place: (found[0].offset, found[0].offset + 1) for place, found in batch.items()}, batch)
+            await store.close()
             return
         except Fenced:  # the other worker has a partition of the same number
             await asyncio.sleep(0.02)

@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import event
 
 from services.customer_success.app import SERVICE as CUSTOMER_SUCCESS
 from services.field_sales.app import SERVICE as FIELD_SALES
@@ -16,6 +15,7 @@ from services.inside_sales.domain.valve import ValveRule
 from services.inside_sales.models import RULES
 from services.marketing.app import SERVICE as MARKETING
 from shared import clock
+from shared.line import driver_of
 from shared.service import Service
 from tests.support.rig import MakeRig, Rig
 
@@ -145,17 +145,14 @@ async def test_a_session_asks_once_for_all_rules_and_moments(make_rig: MakeRig) 
     rig = await make_rig(INSIDE_SALES)
     asked: list[str] = []
 
-    def note(*given: Any) -> None:
-        asked.append(given[2])
-
     now = clock.utc_now()
     for _ in range(2):
         async with rig.database.transaction() as tx:
-            event.listen(rig.database.engine.sync_engine, "before_cursor_execute", note)
-            for at in (now, now - DAY, now - 10_000 * DAY):
-                await RULES.in_force(tx.session, SlaRule, at)
-                await RULES.in_force(tx.session, ValveRule, at)
-            event.remove(rig.database.engine.sync_engine, "before_cursor_execute", note)
+            driver = driver_of(await tx.session.connection())
+            with driver.query_logger(lambda record: asked.append(record.query)):
+                for at in (now, now - DAY, now - 10_000 * DAY):
+                    await RULES.in_force(tx.session, SlaRule, at)
+                    await RULES.in_force(tx.session, ValveRule, at)
     said = [statement for statement in asked if "rule.body" in statement]
     assert len(asked) - len(said) == 2, "once by each session: which versions there are"
     assert len(said) <= 2, "once by the process: what each of the two says"

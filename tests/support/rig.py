@@ -169,7 +169,7 @@ class Rig:
 
     async def close(self) -> None:
         if self.runtime.store is not None:
-            self.runtime.store.close()
+            await self.runtime.store.close()
         for client in self.clients:
             await client.aclose()
 

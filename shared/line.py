@@ -1,0 +1,63 @@
+"""A connection to the database on which one act follows another.
+
+The transactions are ours, in the driver's words; SQLAlchemy is told that there are none. So an act that needs no ORM
+pays for none, and one that does runs inside: what its session flushes is part of the act.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+
+def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
+    """The driver's own connection below SQLAlchemy's."""
+    assert connection.sync_connection is not None
+    driver = connection.sync_connection.connection.driver_connection
+    assert isinstance(driver, asyncpg.Connection)
+    return driver
+
+
+def silent(engine: AsyncEngine) -> AsyncEngine:
+    """The same engine and pool, without a BEGIN or COMMIT of its own."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+class Line:
+    """One connection of the pool, to be closed by whoever opened it."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self.driver = driver_of(connection)
+
+    @classmethod
+    async def open(cls, engine: AsyncEngine) -> "Line":
+        """Of an engine made by `silent`. One whose server went away while it rested in the pool is thrown away."""
+        while True:
+            line = cls(await engine.connect())
+            if line.holds():
+                return line
+            await line.close()
+
+    def holds(self) -> bool:
+        """Whether another act can follow: it lives, and nothing is left of the last one."""
+        return not self.driver.is_closed() and not self.driver.is_in_transaction()
+
+    @asynccontextmanager
+    async def act(self) -> AsyncIterator[None]:
+        """Everything inside is committed together, or rolled back by whatever is raised."""
+        act = self.driver.transaction()
+        await act.start()
+        try:
+            yield
+            await act.commit()
+        except BaseException:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the error that counts is the first
+                await act.rollback()
+            raise
+
+    async def close(self) -> None:
+        if not self.holds():
+            await self.connection.invalidate()
+        await self.connection.close()
