@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from shared.database import engine_of
+from shared.line import engine_of
 from shared.migrate import config, merged, upgrade
 from shared.service import Service
 from shared.settings import Settings

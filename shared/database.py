@@ -4,18 +4,16 @@
 together, the events through the outbox just before the commit.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
-from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, TypeVar
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy import BigInteger, Enum, MetaData, Text, inspect, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 from sqlalchemy.types import DateTime, Uuid
 
@@ -23,7 +21,7 @@ from shared import clock
 from shared.contracts.base import Event
 from shared.contracts.envelope import Meta
 from shared.errors import NotFound, Stale
-from shared.line import Line, driver_of, silent
+from shared.line import Line, driver_of, engine_of, silent
 from shared.messaging.outbox import Outbox
 
 NAMING = {
@@ -232,14 +230,6 @@ class Transaction:
                 await self._session.close()
         for act in self._after:
             act()
-
-
-def engine_of(url: str, connect_args: Mapping[str, Any] = MappingProxyType({}), **more: Any) -> AsyncEngine:
-    """SQLAlchemy's engine on that database. The driver itself reads the address, which may say whatever PostgreSQL's
-    own programs understand: sslmode, application_name, several hosts."""
-    return create_async_engine(
-        "postgresql+asyncpg://", async_creator=partial(asyncpg.connect, url, **connect_args), **more
-    )
 
 
 class Database:

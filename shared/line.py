@@ -4,11 +4,22 @@ The transactions are ours, in the driver's words; SQLAlchemy is told that there 
 pays for none, and one that does runs inside: what its session flushes is part of the act.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+
+def engine_of(url: str, connect_args: Mapping[str, Any] = MappingProxyType({}), **more: Any) -> AsyncEngine:
+    """SQLAlchemy's engine on that database. The driver itself reads the address, which may say whatever PostgreSQL's
+    own programs understand: sslmode, application_name, several hosts."""
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=partial(asyncpg.connect, url, **connect_args), **more
+    )
 
 
 def driver_of(connection: AsyncConnection) -> asyncpg.Connection:

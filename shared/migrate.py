@@ -10,7 +10,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
-from shared.database import engine_of
+from shared.line import engine_of
 from shared.messaging.outbox import plumbing
 
 LOCK = 0x7E_0DE1_5C4E

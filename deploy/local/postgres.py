@@ -34,6 +34,7 @@ SETTINGS = {
     "min_wal_size": "64MB",
     "max_wal_size": "512MB",
     "checkpoint_timeout": "15min",
+    "autovacuum_naptime": "10s",  # plans kept since a table was empty are bad ones; what it finds out makes them anew
     "idle_in_transaction_session_timeout": "60s",
     "jit": "off",  # compiling costs more than it saves on queries of this size
     "log_min_messages": "warning",

@@ -87,6 +87,7 @@ class Relay:
                 self.moved_at = time.monotonic()  # another relay leads: that is progress too
                 await asyncio.sleep(1)
             await connection.execute("SET synchronous_commit = off")  # forgotten, it is sent again and dropped
+            await connection.execute("SET enable_seqscan = off")  # the outbox is small, and full of what was deleted
             await connection.add_listener(CHANNEL, lambda *_: self._hint.set())
             await self._catch_up(connection)
             self.leading = True

@@ -10,10 +10,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select, text
 
-from shared.database import Database, engine_of
+from shared.database import Database
 from shared.http.app import create_app
 from shared.imports.api import Imports
 from shared.imports.jobs import run_open_jobs
+from shared.line import engine_of
 from shared.migrate import merged
 from shared.service import Runtime
 from shared.settings import Settings
