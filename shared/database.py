@@ -21,7 +21,7 @@ from shared import clock
 from shared.contracts.base import Event
 from shared.contracts.envelope import Meta
 from shared.errors import NotFound, Stale
-from shared.line import Line, driver_of, engine_of, silent
+from shared.line import DRIVER, SESSION_SETTINGS, Line, engine_of, silent
 from shared.messaging.outbox import Outbox
 
 NAMING = {
@@ -31,16 +31,6 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-SESSION_SETTINGS = {
-    "application_name": "themodel",
-    "timezone": "UTC",
-    "idle_in_transaction_session_timeout": "10000",  # a frozen process must not hold its locks
-    "lock_timeout": "5000",  # as long as the twin of a request waits for the first
-    "statement_timeout": "60000",
-    "jit": "off",
-    # What acts and events run is prepared once and found by keys: planning it anew costs more than running it.
-    "plan_cache_mode": "force_generic_plan",
-}
 # Questions with whatever filters are planned for what is asked.
 _READ_ONLY = "SELECT set_config('transaction_read_only', 'on', true), set_config('plan_cache_mode', 'auto', true)"
 
@@ -49,7 +39,6 @@ Minor = Annotated[int, mapped_column(BigInteger)]
 """An amount in minor units of the currency beside it."""
 Row = TypeVar("Row", bound="Changing")
 AnyRow = TypeVar("AnyRow")
-DRIVER = "driver"  # where a session keeps its connection of the driver
 
 
 def coded(kind: type[StrEnum]) -> Enum:
@@ -86,16 +75,6 @@ class Record(Changing):
     """A resource people change, under an id of ours."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-
-
-async def fetch(session: AsyncSession, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-    """Rows of a statement in the driver's own words ($1 …), part of the session's transaction; it sees what was
-    flushed. For what runs with every event and every request: a quarter of what the same costs through SQLAlchemy."""
-    if (
-        driver := session.info.get(DRIVER)
-    ) is None:  # a session that reads; it has begun, and lives for one transaction
-        driver = session.info[DRIVER] = driver_of(await session.connection())
-    return await driver.fetch(statement, *arguments)
 
 
 class Transaction:

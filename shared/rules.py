@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.clock import wire_time
-from shared.database import Table, Transaction, Words, fetch
+from shared.database import Table, Transaction, Words
 from shared.errors import NotFound, Refused, Stale
+from shared.line import fetch
 
 HEADINGS = "rules.headings"
 

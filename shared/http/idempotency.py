@@ -17,8 +17,8 @@ from starlette.responses import Response
 
 from shared import clock
 from shared.auth import User
-from shared.database import fetch
 from shared.errors import Forbidden, Invalid, Refused
+from shared.line import fetch
 from shared.messaging.outbox import plumbing
 from shared.sqlerrors import sqlstate
 

@@ -24,7 +24,7 @@ from services.kpi.projections.facts import Fact
 from services.kpi.projections.identity import ACCOUNT, fold_aliases, journeys
 from services.kpi.projections.journeys import Journey, fold_journey
 from services.kpi.projections.rows import Alias
-from shared.database import fetch
+from shared.line import fetch
 
 T = TypeVar("T")
 FOLDS_AT_ONCE = 200

@@ -12,7 +12,7 @@ from services.kpi.commands.storing import beat, fact_row
 from services.kpi.models import LIVE
 from services.kpi.projections import facts as told
 from services.kpi.projections.facts import Fact
-from shared.database import fetch
+from shared.line import fetch
 
 # One at a time folds: facts of one journey may come over several topics and partitions, and each must see the others.
 # Taken before any table is written, so that whoever holds it never waits for a table of another who waits for it.

@@ -24,7 +24,7 @@ from services.kpi.projections.rows import (
     Place,
 )
 from shared.contracts.base import DIMENSIONS
-from shared.database import fetch
+from shared.line import fetch
 
 COLUMNS = (
     *("event_id", "type", "occurred_at", "recorded_at", "sequence", "publisher", "lead_id", "cycle", "account_id"),
