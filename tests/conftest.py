@@ -1,11 +1,15 @@
 """Fixtures every test may use: the real engines, rigs of a service on them, the whole system; and who runs where."""
 
+from typing import Any
+
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # xdist has no types
 
 pytest_plugins = ["tests.support.engines", "tests.support.messaging", "tests.support.rig", "tests.support.system"]
 
 ALONE = ("tests/e2e/test_told_data.py", "tests/e2e/test_carried_history.py")  # have an installation of their own
+BROWSER = "tests/browser"  # the last of its process; what comes after this file is then for the other one
+BEFORE_BROWSER = "tests/integration/test_local_up.py"
 LONGEST = (*ALONE, "tests/e2e", "tests/faults")
 
 
@@ -26,8 +30,19 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # likewise
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        shared = ("tests/e2e", "tests/browser") if file not in ALONE else ()
+        shared = ("tests/e2e", BROWSER) if file not in ALONE else ()
         return next((folder for folder in shared if file.startswith(folder)), file)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if BROWSER in self.workqueue and next(iter(self.workqueue)) > BEFORE_BROWSER and len(self.nodes) > 1:
+            self.workqueue.move_to_end(BROWSER, last=False)
+        super()._assign_work_unit(node)
+
+    def _reschedule(self, node: Any) -> None:
+        if BROWSER not in self.assigned_work.get(node, ()):
+            super()._reschedule(node)
+        elif len(self.nodes) > 1 and not node.shutting_down:
+            node.shutdown()  # once it is through with what it has
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -38,8 +38,14 @@ def _plus(given: object) -> object:
     return UNESCAPED_PLUS.sub("+", given) if isinstance(given, str) else given
 
 
+def _utc(told: datetime) -> datetime:
+    if not EARLIEST.year <= told.year < LATEST.year:
+        raise ValueError(f"lies between {EARLIEST.year} and {LATEST.year}")
+    return told.astimezone(UTC)
+
+
 Day = Annotated[date, Field(ge=EARLIEST, le=LATEST)]
-Instant = Annotated[AwareDatetime, BeforeValidator(_plus), AfterValidator(lambda told: told.astimezone(UTC))]
+Instant = Annotated[AwareDatetime, BeforeValidator(_plus), AfterValidator(_utc)]
 Dimension = Literal["channel", "campaign", "segment", "industry", "product", "price_band", "region", "owner"]
 Value = Annotated[str, Field(min_length=1, max_length=200)]
 

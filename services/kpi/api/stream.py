@@ -8,7 +8,7 @@ When the process ends, so does every stream, as a whole answer; browsers ask aga
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 import orjson
@@ -118,7 +118,10 @@ def _changing(snapshot: bytes) -> dict[str, object]:
     return {name: value for name, value in orjson.loads(snapshot).items() if name not in UNCHANGING}
 
 
-@router.get("/stream", response_class=EventSourceResponse)
+SPOKEN: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+
+
+@router.get("/stream", response_class=EventSourceResponse, responses=SPOKEN)
 async def stream(request: Request, asked: Annotated[FunnelAsked, Query()]) -> EventSourceResponse:
     """The funnel now, and again within a second whenever it changes; asked for as `/v1/funnel` is."""
     runtime: Runtime = request.app.state.runtime
