@@ -140,13 +140,13 @@ class History:
 
     async def _let_it_sink_in(self) -> None:
         """Until every department has heard of all that the files told, and what waited for it has joined."""
-        behind = await self._voices.behind()
-        with self._progress.step("departments read along", behind) as step:
-            while behind:
+        now = left = await self._voices.behind()
+        with self._progress.step("departments read along", left) as step:
+            while now:
                 await asyncio.sleep(1)
-                now = await self._voices.behind()
-                step(max(0, behind - now))
-                behind = now
+                now = await self._voices.behind()  # more may have been told meanwhile
+                step(max(0, left - now))
+                left = min(left, now)
         await self._voices.empty("inside_sales", "/v1/waiting")
 
     async def _find_opportunities(self) -> None:

@@ -123,6 +123,17 @@ async def test_targets_give_gaps_and_segments_have_their_own(kpi: Rig) -> None:
     assert stage(await ask(kpi, "/v1/funnel", channel="ads"), "marketing")["goal"]["target"] is None
 
 
+async def test_the_target_of_what_is_kept_is_the_last_month_s(kpi: Rig) -> None:
+    client = kpi.client("ops_lead")
+    for month, base, goal in (("2026-04", 110, 105), ("2026-05", 125, 120)):
+        targets = [{"stage": "customer_success", "base": base, "goal": goal}, {"stage": "field_sales", "goal": goal}]
+        for body in targets:
+            assert (await client.put(f"/v1/targets/{month}", json=body)).status_code == 200
+    funnel = (await client.get("/v1/funnel", params={"from": "2026-04-01", "to": "2026-06-01"})).json()
+    kept, won = stage(funnel, "customer_success"), stage(funnel, "field_sales")
+    assert (kept["base"]["target"], kept["goal"]["target"], won["goal"]["target"]) == (130, 120, 225)
+
+
 async def test_filters_cut_everything_alike(kpi: Rig) -> None:
     await tell(kpi, marketing.LeadCreated(**lead("A", channel="ads", segment="SMB")))
     await tell(kpi, marketing.LeadCreated(**lead("B", channel="event")))

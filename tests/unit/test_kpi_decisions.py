@@ -172,3 +172,23 @@ def test_targets_of_months_add_up_to_the_quarter_unless_it_has_its_own() -> None
     assert wanted([target("FY2026", goal=500)], "2026-04") is None
     assert Decisions(READY_MADE["mql"], 1, {}, months).target("field_sales", "", named("2026-04", 4)) is None
     assert Decisions(READY_MADE["mql"], 1, {}, months).target("marketing", "SMB", named("2026-04", 4)) is None
+
+
+def test_of_what_is_kept_the_last_month_says_what_it_is_to_be_in_the_end() -> None:
+    """100 customers at first; 10, 20 and 5 are won, and 5 leave each month."""
+    months = [target("2026-04", 110, goal=105), target("2026-05", 125, goal=120), target("2026-06", 125, goal=120)]
+
+    def kept(targets: list[Target]) -> tuple[float | None, float | None, float | None] | None:
+        decisions = Decisions(READY_MADE["mql"], 1, {}, targets)
+        found = decisions.target("marketing", "", named("2026-Q1", 4), kept=True)
+        return (found.base, found.rate, found.wanted) if found else None
+
+    assert kept(months) == (135, 120 / 135, 120)
+    assert kept([months[0], target("2026-05", goal=120), months[2]]) == (None, None, 120)
+    assert kept([*months, target("2026-Q1", goal=130)]) == (None, None, 130)
+    assert kept([target("2026-04", 100, 0.9), target("2026-05", 95, 0.8), target("2026-06", 80, 0.5)]) == (
+        109,
+        40 / 109,
+        40,
+    )
+    assert kept(months[:2]) is None

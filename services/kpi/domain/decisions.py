@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from services.kpi.domain.periods import Period, fiscal_year
@@ -77,11 +78,15 @@ class Decisions:
             return None
         return Decimal(str(rates[currency])) / Decimal(str(rates[target]))
 
-    def target(self, stage: str, segment: str, period: Period) -> Target | None:
-        """The target of exactly this period, or of the shorter ones that fill it without a gap."""
+    def target(self, stage: str, segment: str, period: Period, *, kept: bool = False) -> Target | None:
+        """The target of exactly this period, or of the shorter ones that fill it without a gap.
+
+        Where the goal is what is `kept`, a state and no entry, the last of them says what it is to be in the end, and
+        what each begins with is what the one before was to end with.
+        """
         mine = [t for t in self.targets if t.stage == stage and t.segment == segment]
         exact = next((t for t in mine if t.period == period), None)
-        return exact or _sum(_tiles(mine, period), period)
+        return exact or (_last if kept else _sum)(_tiles(mine, period), period)
 
 
 def _tiles(targets: Sequence[Target], period: Period) -> list[Target]:
@@ -104,5 +109,16 @@ def _sum(parts: Sequence[Target], period: Period) -> Target | None:
     goals = [goal for part in parts if (goal := part.wanted) is not None]
     base = sum(bases) if len(bases) == len(parts) else None
     goal = sum(goals) if len(goals) == len(parts) else None
+    rate = goal / base if goal is not None and base else None
+    return Target(period, parts[0].stage, parts[0].segment, base, rate, goal)
+
+
+def _last(parts: Sequence[Target], period: Period) -> Target | None:
+    if not parts:
+        return None
+    base, goal = parts[0].base, parts[-1].wanted
+    for before, part in pairwise(parts):
+        if base is not None:
+            base = None if part.base is None or before.wanted is None else base + part.base - before.wanted
     rate = goal / base if goal is not None and base else None
     return Target(period, parts[0].stage, parts[0].segment, base, rate, goal)

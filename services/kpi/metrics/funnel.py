@@ -142,7 +142,8 @@ class _Stage:
         segment = cell.value if self._view.question.by == "segment" else ""
         target = None
         if not self._view.question.filters and (cell.value is None or segment):
-            target = self._view.decisions.target(self._cut.stage, segment or "", span)
+            kept = self._cut.goal == RETAINED
+            target = self._view.decisions.target(self._cut.stage, segment or "", span, kept=kept)
         wanted = target.wanted if target else None
         quotient = RateOut(value=None, numerator=None, denominator=None, reason=reason)
         if goal is not None:
