@@ -152,8 +152,8 @@ class Relay:
             for row in await connection.fetch("SELECT * FROM relay_offset WHERE topic = $1", topic)
         }
         reader = make_reader(self._servers, f"themodel-{self._publisher}-catch-up")
-        await reader.start()
         try:
+            await reader.start()
             found, ends = await _published_since(reader, topic, known)
         finally:
             await reader.stop()

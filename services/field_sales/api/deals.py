@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from services.field_sales.api.common import SELLERS, OpportunityId, Zone, answer, seller
 from services.field_sales.commands.accept_sql import accept_sql
-from services.field_sales.commands.close_deal import lose_deal, reopen_deal, win_deal
-from services.field_sales.commands.return_sql import return_sql
+from services.field_sales.commands.close_deal import reopen_deal, win_deal
+from services.field_sales.commands.end_without_deal import Ending, lose_deal, return_sql
 from services.field_sales.commands.review_first_visit import review_first_visit
 from services.field_sales.domain.first_visit import FIELDS
 from services.field_sales.schemas.answers import OpportunityOut
@@ -32,19 +32,8 @@ async def accept(opportunity_id: OpportunityId, tx: Tx, now: Now, who: Who, body
 @router.post("/return", response_model=OpportunityOut)
 async def return_(opportunity_id: OpportunityId, body: ReturnIn, tx: Tx, now: Now, who: Who) -> Response:
     """Send the SQL back to inside sales (差し戻し), with a reason of `GET /v1/reasons?for=return`."""
-    reason = REASONS.find("return", body.reason)
-    row = await return_sql(
-        tx,
-        opportunity_id,
-        reason.code,
-        recyclable=recyclable(reason, body.recyclable),
-        revisit_on=body.revisit_on,
-        note=body.note,
-        by=who.subject,
-        at=body.when(now),
-        now=now,
-    )
-    return await answer(tx, row)
+    ending = _ending("return", body)
+    return await answer(tx, await return_sql(tx, opportunity_id, ending, by=who.subject, at=body.when(now), now=now))
 
 
 @router.post("/first-visit", response_model=OpportunityOut)
@@ -87,19 +76,8 @@ async def win(opportunity_id: OpportunityId, tx: Tx, now: Now, who: Who, zone: Z
 @router.post("/lose", response_model=OpportunityOut)
 async def lose(opportunity_id: OpportunityId, body: LoseIn, tx: Tx, now: Now, who: Who) -> Response:
     """The customer decided otherwise (失注), with a reason of `GET /v1/reasons?for=lose`."""
-    reason = REASONS.find("lose", body.reason)
-    row = await lose_deal(
-        tx,
-        opportunity_id,
-        reason.code,
-        recyclable=recyclable(reason, body.recyclable),
-        revisit_on=body.revisit_on,
-        note=body.note,
-        by=who.subject,
-        at=body.when(now),
-        now=now,
-    )
-    return await answer(tx, row)
+    ending = _ending("lose", body)
+    return await answer(tx, await lose_deal(tx, opportunity_id, ending, by=who.subject, at=body.when(now), now=now))
 
 
 @router.post("/reopen", response_model=OpportunityOut)
@@ -107,3 +85,8 @@ async def reopen(opportunity_id: OpportunityId, tx: Tx, now: Now, who: Who, body
     """A won or lost deal is open again; its result is taken back."""
     row = await reopen_deal(tx, opportunity_id, by=who.subject, at=body.when(now), now=now)
     return await answer(tx, row)
+
+
+def _ending(purpose: str, body: ReturnIn) -> Ending:
+    reason = REASONS.find(purpose, body.reason)
+    return Ending(reason.code, recyclable(reason, body.recyclable), body.revisit_on, body.note)

@@ -1,4 +1,4 @@
-"""The end of a deal: won, lost, or open again after all."""
+"""A deal is won, or one that had ended is open again after all."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -12,7 +12,7 @@ from services.field_sales.commands.telling import announce, step, write
 from services.field_sales.commands.update_opportunity import known_fields
 from services.field_sales.domain.lifecycle import Act, in_order, move
 from services.field_sales.models import Opportunity, OpportunityRow, PromiseRow
-from shared.contracts.field_sales import DealLost, DealReopened, DealWon, Promise
+from shared.contracts.field_sales import DealReopened, DealWon, Promise
 from shared.database import Transaction
 from shared.ids import new_id
 
@@ -54,28 +54,6 @@ async def win_deal(
 def contract_terms(row: Opportunity) -> dict[str, Any]:
     names = ("contract_id", "mrr", "one_off", "amount", "won_on", "starts_on", "billing_starts_on", "term_months")
     return {name: getattr(row, name) for name in (*names, "account_name")}
-
-
-async def lose_deal(
-    tx: Transaction,
-    opportunity_id: UUID,
-    reason: str,
-    *,
-    recyclable: bool,
-    revisit_on: date | None,
-    note: str | None,
-    by: str,
-    at: datetime,
-    now: datetime,
-) -> OpportunityRow:
-    row = await tx.lock(OpportunityRow, opportunity_id, retry_after=1)
-    row.status = move(row.status, Act.LOSE)
-    in_order(at, row.stepped_at)
-    row.reason, row.recyclable, row.revisit_on, row.comment = reason, recyclable, revisit_on, note
-    row.closed_at = row.stepped_at = at
-    tx.add(step(row, "lost", at=at, by=by, now=now, reason=reason, note=note))
-    announce(tx, DealLost, row, at, reason=reason, recyclable=recyclable, revisit_on=revisit_on, amount=row.amount)
-    return row
 
 
 async def reopen_deal(tx: Transaction, opportunity_id: UUID, *, by: str, at: datetime, now: datetime) -> OpportunityRow:

@@ -7,6 +7,7 @@ from services.inside_sales.api.showing import Lead, activity_out, answer, appoin
 from services.inside_sales.commands.appointments import Booking, set_appointment
 from services.inside_sales.commands.claim import claim, release
 from services.inside_sales.commands.drop_prospect import drop_prospect
+from services.inside_sales.commands.ending import Ending
 from services.inside_sales.commands.hand_over import discover, hand_over
 from services.inside_sales.commands.judge_mql import accept_mql, reject_mql
 from services.inside_sales.commands.record_activity import Activity, record_activity
@@ -78,34 +79,16 @@ async def post_accept(lead_id: Lead, tx: Tx, now: Now, who: Who, body: PlainIn |
 @router.post("/reject", dependencies=[WORKER], response_model=ProspectOut)
 async def post_reject(lead_id: Lead, body: RejectIn, tx: Tx, now: Now, who: Who) -> Response:
     """Send the MQL back to marketing (差し戻し), or disqualify it (対象外)."""
-    row = await reject_mql(
-        tx,
-        lead_id,
-        reason=body.reason,
-        note=body.note,
-        recyclable=body.comes_back(body.reason),
-        revisit_on=body.revisit_on,
-        by=who.subject,
-        told_at=body.occurred_at,
-        now=now,
-    )
+    ending = Ending(body.reason, body.comes_back(body.reason), body.revisit_on, body.note)
+    row = await reject_mql(tx, lead_id, ending, by=who.subject, told_at=body.occurred_at, now=now)
     return await answer(tx, row, who, now)
 
 
 @router.post("/drop", dependencies=[WORKER], response_model=ProspectOut)
 async def post_drop(lead_id: Lead, body: DropIn, tx: Tx, now: Now, who: Who) -> Response:
     """End this cycle without an opportunity (未商談 …); marketing may recycle it."""
-    row = await drop_prospect(
-        tx,
-        lead_id,
-        reason=body.reason,
-        note=body.note,
-        recyclable=body.comes_back(body.reason),
-        revisit_on=body.revisit_on,
-        by=who.subject,
-        told_at=body.occurred_at,
-        now=now,
-    )
+    ending = Ending(body.reason, body.comes_back(body.reason), body.revisit_on, body.note)
+    row = await drop_prospect(tx, lead_id, ending, by=who.subject, told_at=body.occurred_at, now=now)
     return await answer(tx, row, who, now)
 
 

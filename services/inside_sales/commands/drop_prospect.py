@@ -1,10 +1,11 @@
 """A cycle ends without an opportunity: somebody says so, or nobody followed up in time."""
 
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
 
+from services.inside_sales.commands.ending import Ending, end
 from services.inside_sales.commands.take_up import take_up
 from services.inside_sales.domain.history import UNFOLLOWED
 from services.inside_sales.domain.lifecycle import OPEN, Act, move, step_at
@@ -16,22 +17,12 @@ BATCH = 200
 
 
 async def drop_prospect(
-    tx: Transaction,
-    lead_id: UUID,
-    *,
-    reason: str,
-    note: str | None,
-    recyclable: bool,
-    revisit_on: date | None,
-    by: str,
-    told_at: datetime | None,
-    now: datetime,
+    tx: Transaction, lead_id: UUID, ending: Ending, *, by: str, told_at: datetime | None, now: datetime
 ) -> ProspectRow:
     row, status = await take_up(tx, lead_id, Act.DROP, by=by)
     at = step_at(told_at, now, row.moved_at)
-    row.note, row.owner = note, row.claimed_by or by
-    row.status = status
-    _end(tx, row, reason=reason, recyclable=recyclable, revisit_on=revisit_on, at=at)
+    row.note, row.owner, row.status = ending.note, row.claimed_by or by, status
+    end(tx, row, LeadDropped, ending, at)
     return row
 
 
@@ -46,23 +37,6 @@ async def drop_unfollowed(tx: Transaction, now: datetime) -> int:
     )
     rows = list(await tx.session.scalars(overdue))
     for row in rows:
-        at = step_at(None, now, row.moved_at)
         row.status = move(row.status, Act.DROP)
-        _end(tx, row, reason=UNFOLLOWED, recyclable=True, revisit_on=None, at=at)
+        end(tx, row, LeadDropped, Ending(UNFOLLOWED, recyclable=True), step_at(None, now, row.moved_at))
     return len(rows)
-
-
-def _end(
-    tx: Transaction, row: ProspectRow, *, reason: str, recyclable: bool, revisit_on: date | None, at: datetime
-) -> None:
-    row.moved_at = row.ended_at = at
-    row.reason, row.recyclable, row.revisit_on = reason, recyclable, revisit_on
-    told = LeadDropped(
-        lead_id=row.id,
-        cycle=row.cycle,
-        reason=reason,
-        recyclable=recyclable,
-        revisit_on=revisit_on,
-        **row.dimensions,
-    )
-    tx.announce(told, journey=row.journey, at=at)

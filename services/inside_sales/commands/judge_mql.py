@@ -1,8 +1,9 @@
 """Inside sales takes an MQL as its work, or sends it back to marketing with a reason."""
 
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
+from services.inside_sales.commands.ending import Ending, end
 from services.inside_sales.commands.take_up import take_up
 from services.inside_sales.domain.lifecycle import Act, step_at
 from services.inside_sales.models import ProspectRow
@@ -29,30 +30,11 @@ async def accept_mql(
 
 
 async def reject_mql(
-    tx: Transaction,
-    lead_id: UUID,
-    *,
-    reason: str,
-    note: str | None,
-    recyclable: bool,
-    revisit_on: date | None,
-    by: str,
-    told_at: datetime | None,
-    now: datetime,
+    tx: Transaction, lead_id: UUID, ending: Ending, *, by: str, told_at: datetime | None, now: datetime
 ) -> ProspectRow:
     """The cycle ends; marketing decides by `recyclable` and `revisit_on` whether another one begins."""
     row, status = await take_up(tx, lead_id, Act.REJECT, by=by)
     at = step_at(told_at, now, row.moved_at)
-    row.status, row.moved_at, row.ended_at = status, at, at
-    row.reason, row.note, row.recyclable, row.revisit_on = reason, note, recyclable, revisit_on
-    row.owner = row.claimed_by or by
-    told = MqlRejected(
-        lead_id=row.id,
-        cycle=row.cycle,
-        reason=reason,
-        recyclable=recyclable,
-        revisit_on=revisit_on,
-        **row.dimensions,
-    )
-    tx.announce(told, journey=row.journey, at=at)
+    row.note, row.owner, row.status = ending.note, row.claimed_by or by, status
+    end(tx, row, MqlRejected, ending, at)
     return row
