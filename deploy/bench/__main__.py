@@ -29,7 +29,7 @@ def main() -> None:
     table = Table("measurement", "value", "beside", "value", "ratio")
     for row in rows:
         value, peer = (f"{number:,.1f} {row.unit}" for number in (row.value, row.peer_value))
-        table.add_row(row.what, value, row.peer, peer, f"{row.ratio:.2f}")
+        table.add_row(row.what, value, row.peer, peer, f"{row.ratio:.3g}")
         sys.stdout.write(json.dumps(row.as_dict()) + "\n")
     console.print(table)
 

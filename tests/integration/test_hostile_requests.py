@@ -24,27 +24,17 @@ from tests.support.rig import MakeRig, Rig
 
 # By the type a property has: what passes a first look and may break what lies behind it; and one of another type.
 HOSTILE: dict[str, tuple[Any, ...]] = {
-    "string": ("", "a\x00b", "\ud83d", "😀𠮷ｱ", "x" * 20_000, 7),
-    "date": ("0001-01-01", "9999-12-31", "2026-02-30", "now"),
-    "date-time": ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "2026-10-01T09:00:00", 1e308),
-    "integer": (-1, 2**31, 2**63, 10**30, 0.5, "x"),
-    "number": (-1, 1e308, 10**30, "NaN", "1e400"),
+    "string": ("a\x00b", "\ud83d", "😀𠮷ｱ" * 5_000, 7),
+    "date": ("0001-01-01", "9999-12-31", "2026-02-30"),
+    "date-time": ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", 1e308),
+    "integer": (-1, 2**31, 10**30, 0.5),
+    "number": (-1, 1e308, "NaN"),
     "boolean": ("maybe",),
-    "array": ([], [None], ["a\x00b"], [[[]]], {}),
-    "object": ({}, {"a\x00b": 1}, {"amount": 10**20, "currency": "JPY"}, {"amount": 0.001, "currency": "ZZZ"}, []),
+    "array": ([], [None], {}),
+    "object": ({"a\x00b": 1}, {"amount": 10**20, "currency": "JPY"}, {"amount": 0.001, "currency": "ZZZ"}, []),
 }
-PLACES = ("nonsense", "ext:", "ext:%00", quote("ext:😀"), "%2e%2e%2f", "ext:" + "x" * 2_000, "0", "%ff")
-ASKED = (
-    "",
-    "nonsense",
-    "%00",
-    "-1",
-    str(2**70),
-    "9999-12-31",
-    "0001-01-01T00:00:00Z",
-    "9999-12-31T23:59:59-14:00",
-    "x" * 3_000,
-)
+PLACES = ("nonsense", "ext:", "ext:%00", quote("ext:😀"), "%2e%2e%2f", "ext:" + "x" * 2_000)
+ASKED = ("", "nonsense", "%00", str(2**70), "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "x" * 3_000)
 BODIES = (
     b"",
     b"{",
