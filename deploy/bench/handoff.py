@@ -1,7 +1,6 @@
 """How long a hand-off takes: recorded in marketing until applied in inside sales, at 100 events a second.
 
-The events are those of leads captured: four or ten in a call, as forms and integrations send them, and half as many
-one by one.
+The events are those of leads captured: four or ten in a call, as integrations send them, and one by one, as forms do.
 
 Everything runs on this machine, the load included. Beside it, in the same seconds, an unsafe direct send: a record
 straight into Kafka and out again, with no database on either side. What is safe costs the difference.
@@ -25,7 +24,7 @@ from deploy.local.ports import variable
 from shared.auth import Keys
 from shared.messaging.kafka import Outgoing, Sender, TopicPartition, ensure_topics, make_reader
 
-SHAPES = ((100, 4), (100, 10), (50, 1))  # events a second, and in one call
+SHAPES = ((100, 4), (100, 10), (100, 1))  # events a second, and in one call
 SECONDS = 30
 WARM_SECONDS = 25  # Java compiles what it runs often; so long it is another program
 DIRECT_RATE = 5  # what is beside it must not be in its way
