@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -162,10 +163,9 @@ class Imports:
                 if not transient(error):
                     raise
                 log.warning("imports wait", error=f"{type(error).__name__}: {error}"[:200])
-            try:
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):  # not wait_for: on Python 3.11 it loses a cancellation at that moment
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
 
     async def _start(self, request: Request, query: Annotated[StartQuery, Query()], user: Who) -> Response:
         """Take a CSV in: as the body (`text/csv`), or as `multipart/form-data` with `file`, `mapping` (TOML) and the

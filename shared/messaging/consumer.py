@@ -114,7 +114,8 @@ class Loop:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                ends = await asyncio.wait_for(self.consumer.end_offsets(list(self.next)), ANSWER_SECONDS)
+                async with asyncio.timeout(ANSWER_SECONDS):  # not wait_for: Python 3.11's may lose a cancellation
+                    ends = await self.consumer.end_offsets(list(self.next))
             except (KafkaError, TimeoutError):
                 ends = {}  # broker away: expected
             behind = sum(max(0, end - self.next.get(place, end)) for place, end in ends.items())
@@ -132,7 +133,8 @@ class Loop:
             await asyncio.sleep(KAFKA_COMMIT_SECONDS)
             with contextlib.suppress(Exception):
                 mine = {p: o for p, o in self.next.items() if p in self.consumer.assignment() and o > 0}
-                await asyncio.wait_for(self.consumer.commit(mine), 3)
+                async with asyncio.timeout(3):
+                    await self.consumer.commit(mine)
 
 
 def paced(size: int, taken: int, seconds: float) -> int:

@@ -5,6 +5,7 @@ consumers drop repeats by sequence, so safety is not in the lock.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -105,10 +106,11 @@ class Relay:
             if len(rows) >= LIVE_ROWS:
                 continue
             await asyncio.sleep(PACE_SECONDS)
-            try:
-                await asyncio.wait_for(self._hint.wait(), POLL_SECONDS)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(
+                TimeoutError
+            ):  # not wait_for: on Python 3.11 it loses a cancellation at that moment
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._hint.wait()
 
     async def _publish(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
         outgoing = [_outgoing(row) for row in rows]
