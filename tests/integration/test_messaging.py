@@ -297,3 +297,19 @@ async def test_events_of_one_kind_are_taken_together_and_each_stream_in_its_orde
     for key in keys:
         assert [cycle for told in taken for lead, cycle in told if lead == key] == [1, 2]
     assert all(len({lead for lead, _ in told}) == len(told) for told in taken)
+
+
+async def test_a_relay_ends_though_a_hint_comes_at_that_moment(sides: MakeSide) -> None:
+    marketing = await sides("marketing")
+    relay = Relay(marketing.database, marketing.kafka, "marketing")
+    running = marketing.start(relay.run())
+
+    async def leads() -> bool:
+        return relay.leading
+
+    await until(leads)
+    await asyncio.sleep(0.05)  # it is waiting for a hint
+    relay.wake()
+    await asyncio.sleep(0)  # the hint has come, and nobody has looked
+    running.cancel()
+    assert await asyncio.wait([running], timeout=2) == ({running}, set())
