@@ -211,4 +211,5 @@ async def _joined(servers: str, group: str, topics: Sequence[str], gathers: bool
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:
     with contextlib.suppress(Exception):
-        await asyncio.wait_for(consumer.stop(), 3)
+        async with asyncio.timeout(3):
+            await consumer.stop()

@@ -151,7 +151,8 @@ class Sender:
         if producer is None:
             return
         try:
-            await asyncio.wait_for(asyncio.shield(producer.stop()), CLOSE_TIMEOUT)
+            async with asyncio.timeout(CLOSE_TIMEOUT):  # not wait_for: Python 3.11's may lose a cancellation
+                await asyncio.shield(producer.stop())
         except (TimeoutError, KafkaError, OSError):
             return  # the broker is away: what was accepted may still land, and consumers drop the duplicate
 
