@@ -22,7 +22,7 @@ from deploy.bench.line import Line
 from deploy.bench.row import Row
 from deploy.local.ports import variable
 from shared.auth import Keys
-from shared.messaging.kafka import Outgoing, Sender, TopicPartition, ensure_topics, make_reader
+from shared.messaging.kafka import Outgoing, Sender, TopicPartition, ensure_topics, open_reader
 
 SHAPES = ((100, 4), (100, 10), (100, 1))  # events a second, and in one call
 SECONDS = 30
@@ -113,22 +113,20 @@ def quantile(counts: Mapping[float, float], q: float) -> float:
 
 async def _direct(servers: str, seconds: float) -> list[float]:
     """Milliseconds from send to read, for records that go straight through Kafka."""
-    sender, reader = Sender(servers, "bench-sender"), make_reader(servers, "bench-reader")
-    await reader.start()
-    place = TopicPartition(TOPIC, 0)
-    reader.assign([place])
-    await reader.seek_to_end(place)
+    sender, place = Sender(servers, "bench-sender"), TopicPartition(TOPIC, 0)
     times: list[float] = []
-    reading = asyncio.create_task(_read(reader, times))
-    stop = time.monotonic() + seconds
-    while time.monotonic() < stop:
-        stamp = str(time.perf_counter_ns()).encode()
-        await sender.send([Outgoing(0, TOPIC, None, "bench", None, stamp)])
-        await asyncio.sleep(1 / DIRECT_RATE)
-    await asyncio.sleep(0.5)
-    reading.cancel()
-    await sender.close()
-    await reader.stop()
+    async with open_reader(servers, "bench-reader") as reader:
+        reader.assign([place])
+        await reader.seek_to_end(place)
+        reading = asyncio.create_task(_read(reader, times))
+        stop = time.monotonic() + seconds
+        while time.monotonic() < stop:
+            stamp = str(time.perf_counter_ns()).encode()
+            await sender.send([Outgoing(0, TOPIC, None, "bench", None, stamp)])
+            await asyncio.sleep(1 / DIRECT_RATE)
+        await asyncio.sleep(0.5)
+        reading.cancel()
+        await sender.close()
     return times[DIRECT_RATE:]
 
 

@@ -65,7 +65,8 @@ async def _record(kafka: Kafka, scratch: Path, configuration: str, idle: bool) -
                 await asyncio.sleep(0.5)
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(drain, _LONGEST_STOP)
+        async with asyncio.timeout(_LONGEST_STOP):  # not wait_for: Python 3.11's may lose a cancellation
+            await drain
     finally:
         kill_group(process.pid, signal.SIGKILL)
         drain.cancel()

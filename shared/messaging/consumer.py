@@ -15,7 +15,14 @@ from typing import Any, Protocol
 import structlog
 
 from shared import instruments
-from shared.messaging.kafka import AIOKafkaConsumer, ConsumerRecord, KafkaError, TopicPartition, make_consumer
+from shared.messaging.kafka import (
+    AIOKafkaConsumer,
+    ConsumerRecord,
+    KafkaError,
+    TopicPartition,
+    close_within,
+    make_consumer,
+)
 from shared.messaging.offsets import Ends, Fenced, Hole
 from shared.sqlerrors import transient
 
@@ -184,10 +191,7 @@ async def consume(
             task.cancel()
         await asyncio.wait([running], timeout=2)
         running.cancel()
-        with contextlib.suppress(Exception, asyncio.CancelledError):
-            await asyncio.wait_for(store.close(), 3)
-        with contextlib.suppress(Exception, asyncio.CancelledError):
-            await asyncio.wait_for(consumer.stop(), 3)
+        await close_within(3, store.close(), consumer.stop())
 
 
 async def _joined(servers: str, group: str, topics: Sequence[str], gathers: bool) -> AIOKafkaConsumer:
@@ -201,15 +205,9 @@ async def _joined(servers: str, group: str, topics: Sequence[str], gathers: bool
             return consumer
         except (KafkaError, OSError) as error:
             log.warning("consumer waits for the broker", error=str(error)[:200])
-            await _stop(consumer)
+            await close_within(3, consumer.stop())
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
         except BaseException:  # cancelled: left alone, it would stay a member whose partitions nobody reads
-            await _stop(consumer)
+            await close_within(3, consumer.stop())
             raise
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(3):
-            await consumer.stop()

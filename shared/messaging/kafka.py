@@ -2,7 +2,8 @@
 
 A1  one refused or failed batch leaves the idempotent producer's numbers wrong: any error ends the producer.
 A2  sequence numbers wrap after 2^31 records of a partition: a producer is renewed by age and by count.
-A3  cancelling a send does not un-send it, and stop() can hang while the broker is away: stopping is bounded.
+A3  cancelling a send does not un-send it, and stop() can hang while the broker is away or swallow a cancellation:
+    stopping is bounded and never cancelled.
 A7  a rebalance asks every assignor in turn: exactly one is configured.
 A9  one batch per partition and request: batches are large.
 A10 unsafe defaults (latest, auto-commit, slow metadata): none is left to the default.
@@ -10,11 +11,13 @@ A10 unsafe defaults (latest, auto-commit, slow metadata): none is left to the de
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
@@ -22,6 +25,8 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyEx
 from aiokafka.partitioner import murmur2
 
 from shared.contracts.envelope import CONTENT_TYPE
+
+log = structlog.get_logger()
 
 PARTITIONS = 12
 BATCH_BYTES = 786_432
@@ -39,9 +44,10 @@ __all__ = [
     "Outgoing",
     "Sender",
     "TopicPartition",
+    "close_within",
     "ensure_topics",
     "make_consumer",
-    "make_reader",
+    "open_reader",
     "partition_of",
 ]
 
@@ -150,11 +156,29 @@ class Sender:
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):  # not wait_for: Python 3.11's may lose a cancellation
-                await asyncio.shield(producer.stop())
-        except (TimeoutError, KafkaError, OSError):
-            return  # the broker is away: what was accepted may still land, and consumers drop the duplicate
+        await close_within(CLOSE_TIMEOUT, producer.stop())  # what was accepted may still land: a duplicate, and dropped
+
+
+_closing: set[asyncio.Future[None]] = set()  # nothing else would keep them
+
+
+async def close_within(seconds: float, *closings: Coroutine[Any, Any, None]) -> None:
+    """Waits no longer than that for clients to close; one that is late, as while its broker is away, goes on by itself.
+
+    Never cancelled: aiokafka's `stop` takes a cancellation for that of a task it waits for, and goes on without it, so
+    that neither a time limit nor an ending worker's own cancellation would come through.
+    """
+    tasks = {asyncio.ensure_future(each) for each in closings}
+    _closing.update(tasks)
+    for task in tasks:
+        task.add_done_callback(_closed)
+    await asyncio.wait(tasks, timeout=seconds)
+
+
+def _closed(task: "asyncio.Future[None]") -> None:
+    _closing.discard(task)
+    if not task.cancelled() and (error := task.exception()):
+        log.info("a client did not close well", error=f"{type(error).__name__}: {error}"[:200])
 
 
 async def _counted(future: "asyncio.Future[Any]", count: int) -> tuple[Any, int]:
@@ -178,7 +202,7 @@ async def ensure_topics(servers: str, topics: Sequence[str], replication: int = 
             except TopicAlreadyExistsError:
                 return  # another service was faster
     finally:
-        await admin.close()
+        await close_within(CLOSE_TIMEOUT, admin.close())
 
 
 def make_consumer(servers: str, group: str, client: str, *, gathers: bool = False) -> AIOKafkaConsumer:
@@ -205,9 +229,10 @@ def make_consumer(servers: str, group: str, client: str, *, gathers: bool = Fals
     )
 
 
-def make_reader(servers: str, client: str) -> AIOKafkaConsumer:
+@asynccontextmanager
+async def open_reader(servers: str, client: str) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer outside any group, for reading chosen partitions to a known end."""
-    return AIOKafkaConsumer(
+    reader = AIOKafkaConsumer(
         bootstrap_servers=servers,
         client_id=client,
         enable_auto_commit=False,
@@ -215,3 +240,8 @@ def make_reader(servers: str, client: str) -> AIOKafkaConsumer:
         fetch_max_wait_ms=100,
         metadata_max_age_ms=30_000,
     )
+    try:
+        await reader.start()
+        yield reader
+    finally:
+        await close_within(CLOSE_TIMEOUT, reader.stop())

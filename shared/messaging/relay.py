@@ -18,7 +18,7 @@ import structlog
 from shared import instruments
 from shared.contracts.envelope import decode, with_sequence
 from shared.database import Database
-from shared.messaging.kafka import PARTITIONS, KafkaError, Outgoing, Sender, TopicPartition, make_reader
+from shared.messaging.kafka import PARTITIONS, KafkaError, Outgoing, Sender, TopicPartition, open_reader
 from shared.sqlerrors import transient
 
 log = structlog.get_logger()
@@ -153,12 +153,8 @@ class Relay:
             row["partition"]: row["next_offset"]
             for row in await connection.fetch("SELECT * FROM relay_offset WHERE topic = $1", topic)
         }
-        reader = make_reader(self._servers, f"themodel-{self._publisher}-catch-up")
-        try:
-            await reader.start()
+        async with open_reader(self._servers, f"themodel-{self._publisher}-catch-up") as reader:
             found, ends = await _published_since(reader, topic, known)
-        finally:
-            await reader.stop()
         if not found:
             return
         async with connection.transaction():

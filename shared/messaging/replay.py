@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from shared.contracts.envelope import Undecodable
-from shared.messaging.kafka import PARTITIONS, TopicPartition, make_reader
+from shared.messaging.kafka import PARTITIONS, TopicPartition, open_reader
 from shared.messaging.parking import Letter
 from shared.messaging.receiver import open_record
 
@@ -80,11 +80,7 @@ class Replay:
 @asynccontextmanager
 async def replaying(servers: str, client: str, publishers: Mapping[str, str]) -> AsyncIterator[Replay]:
     """A replay at the beginning of its topics."""
-    reader = make_reader(servers, client)
-    await reader.start()
-    try:
+    async with open_reader(servers, client) as reader:
         replay = Replay(reader, publishers)
         await replay.begin()
         yield replay
-    finally:
-        await reader.stop()

@@ -16,7 +16,7 @@ from shared import instruments
 from shared.contracts.marketing import LeadCreated
 from shared.ids import new_id
 from shared.messaging import kafka
-from shared.messaging.kafka import Outgoing, Sender, TopicPartition, make_reader, partition_of
+from shared.messaging.kafka import Outgoing, Sender, TopicPartition, open_reader, partition_of
 from shared.messaging.relay import FULL_ROWS, Relay
 from tests.support.engines import Engines, own_engines
 from tests.support.messaging import LONG, MakeSide, Side, keys_of, log_of, reading, until, write_down
@@ -47,9 +47,8 @@ async def sending(side: Side) -> AsyncIterator[Sender]:
 
 async def values(side: Side) -> list[bytes]:
     """What lies in the partition of KEY."""
-    reader, place = make_reader(side.kafka, "test"), TopicPartition(side.topic, PLACE)
-    await reader.start()
-    try:
+    place = TopicPartition(side.topic, PLACE)
+    async with open_reader(side.kafka, "test") as reader:
         reader.assign([place])
         reader.seek(place, 0)
         end, found = (await reader.end_offsets([place]))[place], []
@@ -57,8 +56,6 @@ async def values(side: Side) -> list[bytes]:
             for records in (await reader.getmany(timeout_ms=100)).values():
                 found += [record.value for record in records]
         return found
-    finally:
-        await reader.stop()
 
 
 async def ends_by_itself(task: "asyncio.Task[object]") -> BaseException | None:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -161,3 +162,36 @@ async def test_a8_a_worker_ended_while_it_joins_leaves_no_member_behind(
     work(reader, marketing)
     await marketing.say(*keys)
     await until(lambda: reader.has(len(keys)), LONG)
+
+
+@pytest.mark.parametrize("ends", [asyncio.CancelledError, Stuck])
+@pytest.mark.usefixtures("impatient")
+async def test_a3_a_client_that_hears_of_no_cancellation_holds_no_worker_up(
+    sides: MakeSide, members: list[AIOKafkaConsumer], ends: type[BaseException]
+) -> None:
+    """Trap: aiokafka awaits tasks that it has cancelled itself, and takes our cancellation for theirs."""
+    keys = keys_of(0, 2)
+    marketing, reader = await told(sides, keys[0])
+    _, worker = work(reader, marketing)
+    await heard_of(reader, keys[0])
+    stop, broker_is_back = members[0].stop, asyncio.Event()
+
+    async def deaf() -> None:
+        while not broker_is_back.is_set():
+            with suppress(asyncio.CancelledError):
+                await broker_is_back.wait()
+        await stop()
+
+    members[0].stop = deaf
+    if ends is Stuck:
+        await stop_fetching(members[0])
+        await marketing.say(keys[1])
+    else:
+        worker.cancel()
+    try:
+        done, _ = await asyncio.wait({worker}, timeout=LONG)
+        assert done, "it hangs"
+        with pytest.raises(ends):
+            worker.result()
+    finally:
+        broker_is_back.set()

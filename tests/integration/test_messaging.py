@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
 from sqlalchemy import text
 
 from shared import clock
@@ -297,6 +298,21 @@ async def test_events_of_one_kind_are_taken_together_and_each_stream_in_its_orde
     for key in keys:
         assert [cycle for told in taken for lead, cycle in told if lead == key] == [1, 2]
     assert all(len({lead for lead, _ in told}) == len(told) for told in taken)
+
+
+async def test_a_relay_ends_though_it_was_closing_a_reader(sides: MakeSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trap: a client of Kafka that is being closed takes our cancellation for that of a task it waits for."""
+    marketing = await sides("marketing")
+    close, running = Fetcher.close, asyncio.get_running_loop().create_future()
+
+    async def cancelled_meanwhile(fetcher: Fetcher) -> None:
+        (await running).cancel()
+        await close(fetcher)
+
+    monkeypatch.setattr(Fetcher, "close", cancelled_meanwhile)
+    relay = marketing.start(Relay(marketing.database, marketing.kafka, "marketing").run())
+    running.set_result(relay)
+    assert await asyncio.wait([relay], timeout=5) == ({relay}, set())
 
 
 async def test_a_relay_ends_though_a_hint_comes_at_that_moment(sides: MakeSide) -> None:

@@ -24,7 +24,7 @@ from shared.messaging.kafka import (
     AIOKafkaConsumer,
     TopicPartition,
     ensure_topics,
-    make_reader,
+    open_reader,
     partition_of,
 )
 from shared.messaging.offsets import Ends
@@ -221,9 +221,7 @@ def keys_of(partition: int, count: int) -> list[UUID]:
 
 async def log_of(side: Side) -> list[Meta]:
     """Everything that lies in a side's topic, by partition and offset."""
-    reader = make_reader(side.kafka, "test")
-    await reader.start()
-    try:
+    async with open_reader(side.kafka, "test") as reader:
         places = [TopicPartition(side.topic, number) for number in range(PARTITIONS)]
         reader.assign(places)
         ends = await reader.end_offsets(places)
@@ -234,5 +232,3 @@ async def log_of(side: Side) -> list[Meta]:
             for records in (await reader.getmany(timeout_ms=100)).values():
                 found += [decode(record.value, record.headers)[0] for record in records]
         return found
-    finally:
-        await reader.stop()
