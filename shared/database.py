@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 from sqlalchemy.types import DateTime, Uuid
 
-from shared import clock
+from shared import clock, failpoints
 from shared.contracts.base import Event
 from shared.contracts.envelope import Meta
 from shared.errors import NotFound, Stale
@@ -204,6 +204,10 @@ class Transaction:
             async with self._line.act():
                 yield
                 await self.flush()
+                if self.outbox.written:
+                    failpoints.reach("act.before_commit")
+            if self.outbox.written:
+                failpoints.reach("act.after_commit")
         finally:
             if self._session is not None:
                 await self._session.close()

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from shared import instruments
+from shared import failpoints, instruments
 from shared.messaging.kafka import (
     AIOKafkaConsumer,
     ConsumerRecord,
@@ -90,8 +90,10 @@ class Loop:
             return  # rebalanced while waiting
         if batch := self.contiguous(records):
             ends = {place: (found[0].offset, found[-1].offset + 1) for place, found in batch.items()}
+            failpoints.reach("consumer.after_read")
             begun = time.monotonic()
             await self.store.apply(ends, batch)
+            failpoints.reach("consumer.after_apply")
             self.next.update({place: end for place, (_, end) in ends.items()})
             self.moved = time.monotonic()
             self.records = paced(self.records, sum(map(len, batch.values())), self.moved - begun)

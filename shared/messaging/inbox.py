@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import ValidationError
 
-from shared import tracing
+from shared import failpoints, tracing
 from shared.contracts.base import Event
 from shared.contracts.envelope import Meta
 from shared.database import Database, Transaction
@@ -175,6 +175,7 @@ class Inbox(Receiver):
                 if last[stream] > before:
                     await parking.save_sequences(tx, last)
                     moved += 1
+            failpoints.reach("redrive.after_stream")
         return moved
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import structlog
 
-from shared import clock, instruments
+from shared import clock, failpoints, instruments
 from shared.contracts import EVENTS
 from shared.contracts.envelope import Meta, Undecodable, decode
 from shared.database import Database, Transaction
@@ -63,6 +63,7 @@ class Receiver(ABC):
         """One act, on a connection kept for one batch after another."""
         async with self._database.transaction(line=await self._own_line()) as tx:
             yield tx
+            failpoints.reach("consumer.before_commit")
 
     async def alone(self, statement: str, *arguments: Any) -> None:
         """A statement that is an act of its own, without a transaction around."""

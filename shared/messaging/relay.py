@@ -15,7 +15,7 @@ import asyncpg
 import orjson
 import structlog
 
-from shared import instruments
+from shared import failpoints, instruments
 from shared.contracts.envelope import decode, with_sequence
 from shared.database import Database
 from shared.messaging.kafka import PARTITIONS, KafkaError, Outgoing, Sender, TopicPartition, open_reader
@@ -114,6 +114,7 @@ class Relay:
 
     async def _publish(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
         outgoing = [_outgoing(row) for row in rows]
+        failpoints.reach("relay.after_read")
         try:
             ends = await self._sender.send(outgoing)
         except KafkaError as error:
@@ -121,7 +122,9 @@ class Relay:
                 raise
             await self._one_by_one(connection, outgoing)
             return
+        failpoints.reach("relay.after_ack")
         await _settle(connection, [row.id for row in outgoing], ends)
+        failpoints.reach("relay.after_settle")
 
     async def _one_by_one(self, connection: asyncpg.Connection, outgoing: Sequence[Outgoing]) -> None:
         """One record is refused: send its neighbours, and void the culprit after a few tries, keeping its number."""

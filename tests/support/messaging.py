@@ -35,7 +35,22 @@ from shared.messaging.relay import Relay
 from tests.support.engines import Engines
 
 LONG = 30.0  # seconds; far above what anything here takes, far below for ever
-_WRITE_DOWN = text("INSERT INTO heard (id, key, sequence) VALUES (:id, :key, :sequence)")
+_WRITE_DOWN = text("""
+WITH written AS (INSERT INTO heard (id, key, sequence) VALUES (:id, :key, :sequence))
+INSERT INTO tally AS t (key, times) VALUES (:key, 1) ON CONFLICT (key) DO UPDATE SET times = t.times + 1
+""")
+# What a reader heard, and a count kept beside it; what a publisher ever told, which its outbox forgets.
+_BOOKS = (
+    "CREATE TABLE heard (n bigserial, id text, key text, sequence bigint)",
+    "CREATE TABLE tally (key text PRIMARY KEY, times bigint NOT NULL)",
+    "CREATE TABLE outbox_journal (id text PRIMARY KEY, key text, sequence bigint)",
+    """CREATE FUNCTION journal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO outbox_journal SELECT event_id, stream, sequence FROM added WHERE stream IS NOT NULL;
+        RETURN NULL;
+    END $$""",
+    """CREATE TRIGGER journal AFTER INSERT ON outbox REFERENCING NEW TABLE AS added
+        FOR EACH STATEMENT EXECUTE FUNCTION journal()""",
+)
 
 
 class Side:
@@ -51,7 +66,8 @@ class Side:
     async def prepare(self) -> None:
         async with self.database.engine.begin() as connection:
             await connection.run_sync(plumbing.create_all)
-            await connection.execute(text("CREATE TABLE heard (n bigserial, id text, key text, sequence bigint)"))
+            for statement in _BOOKS:
+                await connection.execute(text(statement))
 
     def start(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)

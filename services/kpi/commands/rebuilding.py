@@ -22,7 +22,7 @@ from services.kpi.commands.storing import beat
 from services.kpi.models import CACHES, LIVE, REPLAYED
 from services.kpi.projections import facts as told
 from services.kpi.projections.facts import Fact
-from shared import clock
+from shared import clock, failpoints
 from shared.database import NAMING
 from shared.errors import Refused
 from shared.messaging.parking import Letter
@@ -217,6 +217,7 @@ async def _change_over(runtime: Runtime, replay: Replay, report: Report, *, veri
         for schema in (OLD, NEXT):
             await tx.session.execute(text(f"DROP SCHEMA {schema} CASCADE"))
         await beat(tx.session, clock.utc_now())
+        failpoints.reach("rebuild.before_switch")
         report.switched = True
 
 

@@ -1,0 +1,108 @@
+"""A relay or a reader in a process of its own: something to kill, to freeze, and to arm with failpoints.
+
+`python -m tests.support.node relay <publisher>` or `read <reader> <publisher>`, a side being its url, kafka, name and
+topic.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Literal, TypeVar
+
+import psutil
+
+from deploy.local.processes import die_with_parent, python, python_environment
+from shared import failpoints, instruments
+from shared.contracts.marketing import LeadCreated
+from shared.messaging.consumer import consume
+from shared.messaging.inbox import Inbox
+from shared.messaging.relay import Relay
+from tests.support.messaging import LONG, Side, write_down
+
+Role = Literal["relay", "read"]
+T = TypeVar("T")
+
+
+class Node:
+    """The other end of it. Whatever it is waited for, it fails with what the process said."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", said: IO[bytes]) -> None:
+        self._process, self._said = process, said
+
+    def kill(self) -> None:
+        self._process.send_signal(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    async def dies(self, seconds: float = LONG) -> int:
+        """The code it ends with; negative is the signal."""
+        return await self._sees(self._process.poll, seconds)
+
+    async def stands_still(self, seconds: float = LONG) -> None:
+        """Until a failpoint, or somebody, has frozen it."""
+        watched = psutil.Process(self._process.pid)
+        await self._sees(lambda: True if watched.status() == psutil.STATUS_STOPPED else None, seconds)
+
+    async def _sees(self, look: Callable[[], T | None], seconds: float) -> T:
+        stop = time.monotonic() + seconds
+        while (found := look()) is None:
+            assert time.monotonic() < stop, self.said()
+            await asyncio.sleep(0.01)
+        return found
+
+    def lives(self) -> bool:
+        return self._process.poll() is None
+
+    def said(self) -> str:
+        self._said.seek(0)
+        return self._said.read().decode(errors="replace")
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait(10)
+
+
+@contextmanager
+def node(role: Role, *sides: Side, armed: str = "") -> Iterator[Node]:
+    """Runs until the block ends, frozen or not; `armed` is told as THEMODEL_FAILPOINTS."""
+    told = [argument for side in sides for argument in (side.url, side.kafka, side.name, side.topic)]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            python("tests.support.node", role, *told),
+            stdout=said,
+            stderr=said,
+            env={**python_environment(), failpoints.VARIABLE: armed},
+            preexec_fn=die_with_parent(signal.SIGKILL),
+        )
+        running = Node(process, said)
+        try:
+            yield running
+        finally:
+            running.end()
+
+
+async def _main() -> None:
+    role, *told = sys.argv[1:]
+    first = Side(*told[:4])
+    instruments.service = "test"
+    if role == "relay":
+        await Relay(first.database, first.kafka, first.name).run()
+        return
+    publisher = Side(*told[4:])
+    inbox = Inbox(first.database, {LeadCreated: write_down}, {publisher.topic: publisher.name}, first.dead_topic)
+    await consume(first.kafka, first.group, [publisher.topic], inbox)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())
+    os._exit(0)
