@@ -73,3 +73,7 @@ class Forbidden(Problem):
 
 class Overloaded(Problem):
     status, rule, title = 503, "overloaded", "Too busy to take this safely; try again"
+
+    def __init__(self, detail: str = "", *, retry_after: int = 1, **more: Any) -> None:
+        super().__init__(detail, **more)
+        self.retry_after = retry_after

@@ -44,7 +44,9 @@ def _signal(number: signal.Signals) -> Act:
 ACTS: dict[str, Act] = {
     "kill": _signal(signal.SIGKILL),
     "stop": _signal(signal.SIGSTOP),  # goes on when somebody sends SIGCONT
-    "block": lambda: time.sleep(20),  # the whole process stands still, as with a call that should have been awaited
+    "block": lambda: time.sleep(
+        5
+    ),  # longer than a session lasts: the whole process stands still, as with a call that should have been awaited
     "fail": _fail,
 }
 

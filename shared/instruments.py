@@ -30,6 +30,9 @@ fenced = Counter("themodel_consumer_fenced", "Batches refused because another wo
 parked = Gauge("themodel_parked_events", "Events waiting for an earlier one or for a mended handler", registry=registry)
 parked_streams = Gauge("themodel_parked_streams", "Streams that wait", registry=registry)
 dead_letters = Counter("themodel_dead_letters", "Records that are no event of ours", ["service"], registry=registry)
+halted = Gauge(
+    "themodel_consumer_halted", "1 while the consumer waits for a person; /readyz says why", registry=registry
+)
 handoff = Histogram(
     "themodel_handoff_latency_seconds",
     "From recorded in one department until known in the next",

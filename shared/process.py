@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import signal
@@ -21,7 +22,7 @@ from shared.messaging.relay import Relay
 from shared.migrate import upgrade
 from shared.service import Runtime, Service
 from shared.settings import Settings
-from shared.worker import EXIT_CODE, run_worker
+from shared.worker import EXIT_CODE, every, observe_outbox, run_worker
 
 ROLES = ("all", "api", "worker", "migrate")
 DRAIN_SECONDS = 5
@@ -36,6 +37,12 @@ class Server(uvicorn.Server):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
+
+
+async def _beside_the_api(runtime: Runtime, notifier: Notifier) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(notifier.run())
+        group.create_task(every(1.0, functools.partial(observe_outbox, runtime)))
 
 
 def make_runtime(settings: Settings) -> Runtime:
@@ -93,7 +100,7 @@ async def _serve(service: Service, settings: Settings, role: str) -> int:
     elif role == "api":
         notifier = Notifier(runtime.database)
         runtime.database.on_publish = notifier.wake
-        app = create_app(service, runtime, notifier.run)
+        app = create_app(service, runtime, functools.partial(_beside_the_api, runtime, notifier))
     else:
         runtime.database.on_publish = relay.wake
         app = create_app(service, runtime, work)

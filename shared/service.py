@@ -35,6 +35,10 @@ class Health:
     works: bool = False  # this process has the worker's tasks
     relay_at: float = 0.0
     consumer_at: float = 0.0
+    halted: str = ""  # why the consumer goes no further, until a person has looked
+    halted_at: float = 0.0
+    outbox_rows: int = 0
+    outbox_seconds: float = 0.0  # the age of the oldest of them
     draining: bool = False
 
 

@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     jwks_file: Path | None = Field(None, validation_alias="AUTH_JWKS_FILE")
     replication_factor: int = 1
     pool_size: int = 12
+    outbox_limit_rows: int = 200_000
+    outbox_limit_seconds: float = 60.0
 
     _currency = field_validator("currency")(known_currency)
 

@@ -24,4 +24,4 @@ def transient(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError)
     state = sqlstate(error)
-    return state[:2] in {"08", "40", "53", "57"} or state in {"25P03", "25P04", "55P03"}
+    return state[:2] in {"08", "40", "53", "57"} or state in {"25006", "25P03", "25P04", "55P03"}

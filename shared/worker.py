@@ -16,11 +16,12 @@ from shared import clock, instruments
 from shared.http.idempotency import forget_expired
 from shared.messaging.consumer import consume
 from shared.messaging.inbox import Inbox
+from shared.messaging.offsets import Halted
 from shared.messaging.outbox import outbox
 from shared.messaging.parking import parked_event
 from shared.messaging.relay import Relay
 from shared.messaging.topics import await_topics
-from shared.service import Periodic, Runtime, Service
+from shared.service import Health, Periodic, Runtime, Service
 from shared.sqlerrors import transient
 
 log = structlog.get_logger()
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 AGAIN_WITHIN = 60.0
 EXIT_CODE = 70
 REDRIVE_SECONDS = 30.0
+HALT_SECONDS, CALM_SECONDS = 30.0, 10.0  # until a halted consumer looks again, and until that is believed to be well
 
 
 async def run_worker(service: Service, runtime: Runtime, relay: Relay) -> None:
@@ -55,16 +57,16 @@ async def _group(service: Service, runtime: Runtime, relay: Relay) -> None:
             inbox = Inbox(runtime.database, service.handlers, publishers, settings.dead_letter_topic, service.prepare)
             store = service.make_store(runtime, publishers) if service.make_store else inbox
             name = f"{settings.topic_prefix}.{service.name}"
-            moved = functools.partial(setattr, runtime.health, "consumer_at")
-            consumer = consume(
+            read = functools.partial(
+                consume,
                 settings.kafka,
                 name,
                 list(publishers),
                 store,
-                lambda: moved(time.monotonic()),
+                functools.partial(_moved, runtime.health),
                 gathers=service.gathers,
             )
-            group.create_task(consumer, name="consumer")
+            group.create_task(_reading(runtime.health, read), name="consumer")
             if store is inbox:
                 group.create_task(every(REDRIVE_SECONDS, inbox.redrive), name="redrive")
         for rule in service.periodic:
@@ -73,6 +75,25 @@ async def _group(service: Service, runtime: Runtime, relay: Relay) -> None:
             group.create_task(_forever(task, runtime))
         group.create_task(every(1.0, lambda: _observe(runtime, relay)), name="observe")
         group.create_task(every(3600.0, lambda: _forget(runtime)), name="forget")
+
+
+async def _reading(health: Health, read: Callable[[], Awaitable[None]]) -> None:
+    """A consumer that halts holds up nobody else here, and looks again from time to time."""
+    while True:
+        try:
+            await read()
+        except Halted as reason:
+            log.error("consumer halted", reason=str(reason))
+            health.halted, health.halted_at = str(reason), time.monotonic()
+            instruments.halted.set(1)
+        await asyncio.sleep(HALT_SECONDS)
+
+
+def _moved(health: Health) -> None:
+    health.consumer_at = time.monotonic()
+    if health.halted and health.consumer_at - health.halted_at > HALT_SECONDS + CALM_SECONDS:
+        health.halted = ""
+        instruments.halted.set(0)
 
 
 async def _forever(task: Callable[[Runtime], Awaitable[None]], runtime: Runtime) -> None:
@@ -103,15 +124,23 @@ async def _by_rule(runtime: Runtime, rule: Periodic) -> None:
 
 
 async def _observe(runtime: Runtime, relay: Relay) -> None:
+    await observe_outbox(runtime)
     async with runtime.database.reading() as session:
-        count, oldest = (await session.execute(select(func.count(), func.min(outbox.c.created_at)))).one()
         waiting = select(func.count(), func.count(func.distinct(parked_event.c.stream)))
         events, streams = (await session.execute(waiting)).one()
     runtime.health.relay_at = relay.moved_at
-    instruments.outbox_rows.set(count)
-    instruments.outbox_age.set((clock.utc_now() - oldest).total_seconds() if oldest else 0)
     instruments.parked.set(events)
     instruments.parked_streams.set(streams)
+
+
+async def observe_outbox(runtime: Runtime) -> None:
+    """How much is committed and not sent: what is shown, and what the door takes no more beyond."""
+    async with runtime.database.reading() as session:
+        count, oldest = (await session.execute(select(func.count(), func.min(outbox.c.created_at)))).one()
+    age = (clock.utc_now() - oldest).total_seconds() if oldest else 0.0
+    runtime.health.outbox_rows, runtime.health.outbox_seconds = count, age
+    instruments.outbox_rows.set(count)
+    instruments.outbox_age.set(age)
 
 
 async def _forget(runtime: Runtime) -> None:

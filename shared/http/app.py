@@ -140,5 +140,6 @@ async def _ready(service: Service, runtime: Runtime) -> dict[str, str]:
     if health.works:
         found["relay"] = "ok" if now - health.relay_at < STALLED_SECONDS else "no progress"
         if service.listens:
-            found["consumer"] = "ok" if now - health.consumer_at < STALLED_SECONDS else "no progress"
+            moves = now - health.consumer_at < STALLED_SECONDS
+            found["consumer"] = f"halted: {health.halted}" if health.halted else "ok" if moves else "no progress"
     return found

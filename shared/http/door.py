@@ -18,8 +18,9 @@ from starlette.responses import Response
 from shared import clock
 from shared.auth import SAFE, Role, User, authenticate
 from shared.database import Transaction
-from shared.errors import Invalid
+from shared.errors import Invalid, Overloaded
 from shared.http.idempotency import Claim
+from shared.service import Runtime
 from shared.sqlerrors import sqlstate
 
 AGAIN = frozenset({"23505", "40001", "40P01"})  # lost a race: unique value, serialization, deadlock
@@ -59,6 +60,7 @@ async def _write(request: Request, endpoint: Endpoint) -> Response:
 
 
 async def _attempt(request: Request, endpoint: Endpoint) -> Response:
+    _refuse_beyond_the_outbox(request.app.state.runtime)
     claim = Claim(request, request.state.user, await request.body())
     try:
         async with request.app.state.runtime.database.transaction() as tx:
@@ -73,6 +75,14 @@ async def _attempt(request: Request, endpoint: Endpoint) -> Response:
             return response
     except _RolledBack as refused:
         return refused.response
+
+
+def _refuse_beyond_the_outbox(runtime: Runtime) -> None:
+    """What is accepted must be told. When nothing has left for long, nothing more is taken in."""
+    health, settings = runtime.health, runtime.settings
+    if health.outbox_rows > settings.outbox_limit_rows or health.outbox_seconds > settings.outbox_limit_seconds:
+        waiting = f"{health.outbox_rows} events, the oldest {health.outbox_seconds:.0f} s old, wait to be sent"
+        raise Overloaded(f"{waiting}; reading works", retry_after=5)
 
 
 def _if_match(request: Request) -> int | None:

@@ -118,15 +118,20 @@ class Loop:
         return batch
 
     async def watch(self, stuck: float) -> None:
-        """Returns when there was something to read and nothing moved for `stuck` seconds of working engines."""
+        """Returns when there was something to read and nothing moved for `stuck` seconds of working engines. Raises
+        Hole when the log ends below where we are: it is not the one we read."""
         calm = time.monotonic()
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            stood = dict(self.next)
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):  # not wait_for: Python 3.11's may lose a cancellation
-                    ends = await self.consumer.end_offsets(list(self.next))
+                    ends = await self.consumer.end_offsets(list(stood))
             except (KafkaError, TimeoutError):
                 ends = {}  # broker away: expected
+            for place, end in ends.items():
+                if end < stood[place]:  # aiokafka would go on at its beginning, and all of it look read
+                    raise Hole(f"{place.topic}/{place.partition} ends at {end}, we are at {stood[place]}")
             behind = sum(max(0, end - self.next.get(place, end)) for place, end in ends.items())
             instruments.lag.labels(instruments.service).set(behind)
             now = time.monotonic()
@@ -175,7 +180,7 @@ async def consume(
     """Run one worker until cancelled; `alive` is called whenever it has looked for something to do. One that `gathers`
     hears a little later, and of more at once.
 
-    Raises Stuck, Hole, or what a handler's surroundings cannot stand.
+    Raises Stuck, Halted, or what a handler's surroundings cannot stand.
     """
     consumer = await _joined(servers, group, topics, gathers)
     loop = Loop(consumer, store, alive)
@@ -186,6 +191,7 @@ async def consume(
         if running.done():
             running.result()
         else:
+            side[0].result()
             raise Stuck("lag and no progress")
     finally:
         loop.stopping = True

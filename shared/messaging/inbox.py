@@ -98,10 +98,12 @@ class Inbox(Receiver):
 
     async def take_each(self, tx: Transaction, letters: Sequence[Letter]) -> None:
         last, parked = await parking.standing(tx, [letter.meta.stream for letter in letters])
-        before = dict(last)
+        before, standing = dict(last), set(parked)
         for letter in letters:
             await self._take(tx, letter, last, parked)
         await parking.save_sequences(tx, {s: n for s, n in last.items() if n != before[s]})
+        if parked - standing:
+            await parking.refuse_too_many(tx)
 
     async def _take(self, tx: Transaction, letter: Letter, last: dict[Stream, int], parked: set[Stream]) -> None:
         meta, stream = letter.meta, letter.meta.stream

@@ -28,8 +28,12 @@ class Fenced(Exception):
     """Our expected offset was wrong: another worker moved it, or the database went back."""
 
 
-class Hole(Exception):
-    """The log begins above our offset (retention, truncation, a new topic): a person must look."""
+class Halted(Exception):
+    """Going on would lose events or do harm with each of them: a person must look. Nothing was moved."""
+
+
+class Hole(Halted):
+    """The log does not hold our offset any more (retention, truncation, a new topic)."""
 
 
 _LOAD = text("""

@@ -15,7 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.envelope import Meta
 from shared.database import Transaction
+from shared.messaging.offsets import Halted
 from shared.messaging.outbox import plumbing
+
+PARKED_LIMIT = 1_000  # streams; so many at once are a bug in code and not in data
 
 GAP = "gap"
 POISON = "poison"
@@ -79,6 +82,10 @@ WHERE p.sequence = coalesce(a.last_sequence, 0) + 1 ORDER BY p.parked_at LIMIT 2
 Stream = tuple[str, str]
 
 
+class TooManyParked(Halted):
+    """Every event fails: applying more would only park them all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One decoded record: where it lay, what it says, and its original bytes."""
@@ -125,6 +132,13 @@ async def park(session: AsyncSession, letter: Letter, reason: str, error: str | 
             "error": error,
         },
     )
+
+
+async def refuse_too_many(tx: Transaction) -> None:
+    """To be asked after something was parked. Raises TooManyParked."""
+    ((streams,),) = await tx.fetch("SELECT count(*) FROM (SELECT DISTINCT source, stream FROM parked_event) AS s")
+    if streams > PARKED_LIMIT:
+        raise TooManyParked(f"{streams} journeys would wait: mend what fails in their events first")
 
 
 async def waiting(session: AsyncSession, stream: Stream, after: int) -> list[Any]:

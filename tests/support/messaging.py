@@ -90,10 +90,13 @@ class Side:
         async with self.database.reading() as session:
             return [(k, s) for k, s in await session.execute(text("SELECT key, sequence FROM heard ORDER BY n"))]
 
-    async def stop(self) -> None:
+    async def end_tasks(self) -> None:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        await self.end_tasks()
         await self.database.close()
 
 
