@@ -279,7 +279,7 @@ class Database:
         return await asyncpg.connect(
             self.url,
             timeout=5,
-            command_timeout=30,
+            command_timeout=10,  # a relay whose way to the server is cut without a word is another's by then
             server_settings={
                 "application_name": "themodel direct",
                 "tcp_keepalives_idle": "5",

@@ -4,8 +4,9 @@ The transactions are ours, in the driver's words; SQLAlchemy is told that there 
 pays for none, and one that does runs inside: what its session flushes is part of the act.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -81,13 +82,29 @@ class Line:
     async def act(self) -> AsyncIterator[None]:
         """Everything inside is committed together, or rolled back by whatever is raised."""
         act = self.driver.transaction()
-        await act.start()
+        with self._ended_when_cut_short():
+            await act.start()
+            try:
+                yield
+                await act.commit()
+            except Exception as error:
+                if not isinstance(error, TimeoutError):
+                    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the first error counts
+                        await act.rollback()
+                raise
+
+    async def alone(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        """A statement that is an act of its own, without a transaction around."""
+        with self._ended_when_cut_short():
+            return await self.driver.fetch(statement, *arguments)
+
+    @contextmanager
+    def _ended_when_cut_short(self) -> Iterator[None]:
+        """Who cuts a statement short does not wait for the server, which may never answer; neither may the next one."""
         try:
             yield
-            await act.commit()
-        except BaseException:
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the error that counts is the first
-                await act.rollback()
+        except (asyncio.CancelledError, TimeoutError):
+            self.driver.terminate()
             raise
 
     async def close(self) -> None:

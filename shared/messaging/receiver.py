@@ -67,7 +67,7 @@ class Receiver(ABC):
 
     async def alone(self, statement: str, *arguments: Any) -> None:
         """A statement that is an act of its own, without a transaction around."""
-        await (await self._own_line()).driver.fetch(statement, *arguments)
+        await (await self._own_line()).alone(statement, *arguments)
 
     async def _own_line(self) -> Line:
         if self._line is None or not self._line.holds():

@@ -70,8 +70,8 @@ class Relay:
             try:
                 await self._lead()
                 failures = 0
-            except (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError) and not transient(error):
+            except Exception as error:
+                if not (isinstance(error, KafkaError) or transient(error)):
                     raise
                 failures += 1
                 instruments.relay_rebuilds.inc()

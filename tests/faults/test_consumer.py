@@ -14,13 +14,13 @@ from shared.database import Transaction
 from shared.ids import new_id
 from shared.messaging import consumer, parking
 from shared.messaging.inbox import Handler, Inbox
-from shared.messaging.kafka import Outgoing, TopicPartition, ensure_topics, open_reader
+from shared.messaging.kafka import Outgoing, TopicPartition, ensure_topics
 from shared.messaging.loading import publish
 from shared.messaging.offsets import Hole
 from shared.messaging.parking import TooManyParked
 from shared.messaging.relay import Relay
 from tests.support.invariants import broken, quiet
-from tests.support.messaging import LONG, MakeSide, Side, keys_of, reading, until, write_down
+from tests.support.messaging import LONG, MakeSide, Side, keys_of, reading, records_of, until, write_down
 from tests.support.node import node
 
 
@@ -106,16 +106,8 @@ async def test_36_a_log_that_comes_twice_changes_nothing(sides: MakeSide) -> Non
 
 async def _records(side: Side) -> list[Outgoing]:
     """What lies in a side's topic, to be sent once more."""
-    places = [TopicPartition(side.topic, number) for number in range(12)]
-    found: list[Outgoing] = []
-    async with open_reader(side.kafka, "test") as log:
-        log.assign(places)
-        ends = await log.end_offsets(places)
-        await log.seek_to_beginning(*places)
-        while [place for place in places if await log.position(place) < ends[place]]:
-            for records in (await log.getmany(timeout_ms=100)).values():
-                found += [Outgoing(0, side.topic, r.key.decode(), LeadCreated.type, None, r.value) for r in records]
-    return found
+    found = await records_of(side.kafka, side.topic)
+    return [Outgoing(0, side.topic, r.key.decode(), LeadCreated.type, None, r.value) for r in found]
 
 
 async def test_38_a_missing_number_holds_its_journey_alone_until_it_comes(sides: MakeSide) -> None:

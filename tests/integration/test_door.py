@@ -27,6 +27,7 @@ from shared.messaging.outbox import plumbing
 from shared.money import Money
 from shared.service import Runtime, Service
 from shared.settings import Settings
+from shared.worker import observe_outbox
 from tests.support.engines import Engines
 from tests.support.rig import keys, token
 
@@ -94,8 +95,8 @@ async def notes(session: Reading, given: Annotated[Notes, Query()]) -> Page[Note
 
 
 class Desk:
-    def __init__(self, database: Database, client: httpx.AsyncClient) -> None:
-        self.database, self.client = database, client
+    def __init__(self, runtime: Runtime, client: httpx.AsyncClient) -> None:
+        self.runtime, self.database, self.client = runtime, runtime.database, client
 
     async def count(self, table: str) -> int:
         async with self.database.reading() as session:
@@ -122,11 +123,12 @@ async def house(engines: Engines) -> AsyncIterator[Desk]:
             )
         )
     service = Service("marketing", "Notes", "", Path(__file__).parent, Base.metadata, [router])
-    app = create_app(service, Runtime(Settings(service="marketing"), database, keys()))
+    runtime = Runtime(Settings(service="marketing"), database, keys())
+    app = create_app(service, runtime)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {token('marketing')}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
-        yield Desk(database, client)
+        yield Desk(runtime, client)
     await database.close()
     engines.drop_database(url)
 
@@ -359,6 +361,31 @@ async def test_unknown_paths_and_methods_are_problems(desk: Desk) -> None:
 async def test_open_paths_need_no_token(desk: Desk) -> None:
     for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"):
         assert (await desk.client.get(path, headers={"Authorization": ""})).status_code == 200, path
+
+
+async def test_nothing_more_is_taken_in_while_too_much_waits_unsent(desk: Desk) -> None:
+    begun = await desk.client.post("/v1/notes", json={"name": "a"})
+    async with desk.database.transaction() as tx:
+        await tx.session.execute(text("UPDATE outbox SET created_at = now() - interval '61 seconds'"))
+    await observe_outbox(desk.runtime)
+    for method, path in (("POST", "/v1/notes"), ("PATCH", f"/v1/notes/{begun.json()['id']}")):
+        refused = await desk.client.request(method, path, json={"name": "b"})
+        assert (refused.status_code, refused.json()["type"]) == (503, "/problems/overloaded")
+        assert refused.headers["Retry-After"] == "5"
+        assert "1 events, the oldest 61 s old, wait" in refused.json()["detail"]
+    assert [note["name"] for note in (await desk.client.get("/v1/notes")).json()["items"]] == ["a"]
+    assert "themodel_outbox_oldest_unsent_seconds 61." in (await desk.client.get("/metrics")).text
+    async with desk.database.transaction() as tx:
+        await tx.session.execute(text("DELETE FROM outbox"))
+    await observe_outbox(desk.runtime)
+    assert (await desk.client.post("/v1/notes", json={"name": "b"})).status_code == 201
+
+
+async def test_too_many_unsent_are_as_bad_as_too_old_ones(desk: Desk) -> None:
+    desk.runtime.health.outbox_rows = desk.runtime.settings.outbox_limit_rows + 1
+    assert (await desk.client.post("/v1/notes", json={"name": "b"})).status_code == 503
+    await observe_outbox(desk.runtime)
+    assert (await desk.client.post("/v1/notes", json={"name": "b"})).status_code == 201
 
 
 async def test_the_documentation_asks_no_other_host(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """Publishers and readers of events, each with a database of its own, on topics of their own."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from shared.messaging.inbox import Handlers, Inbox
 from shared.messaging.kafka import (
     PARTITIONS,
     AIOKafkaConsumer,
+    ConsumerRecord,
     TopicPartition,
     ensure_topics,
     open_reader,
@@ -45,12 +47,19 @@ _BOOKS = (
     "CREATE TABLE tally (key text PRIMARY KEY, times bigint NOT NULL)",
     "CREATE TABLE outbox_journal (id text PRIMARY KEY, key text, sequence bigint)",
     """CREATE FUNCTION journal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO outbox_journal SELECT event_id, stream, sequence FROM added WHERE stream IS NOT NULL;
+        INSERT INTO outbox_journal SELECT event_id, stream, sequence FROM added
+        WHERE stream IS NOT NULL ON CONFLICT DO NOTHING;
         RETURN NULL;
     END $$""",
     """CREATE TRIGGER journal AFTER INSERT ON outbox REFERENCING NEW TABLE AS added
         FOR EACH STATEMENT EXECUTE FUNCTION journal()""",
 )
+
+
+def _said(task: "asyncio.Task[None]") -> None:
+    """What ends by itself is seen in the output of the test that waits for it in vain."""
+    if not task.cancelled() and (error := task.exception()):
+        traceback.print_exception(error)
 
 
 class Side:
@@ -71,6 +80,7 @@ class Side:
 
     def start(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
+        task.add_done_callback(_said)
         self.tasks.append(task)
         return task
 
@@ -239,15 +249,19 @@ def keys_of(partition: int, count: int) -> list[UUID]:
 
 
 async def log_of(side: Side) -> list[Meta]:
-    """Everything that lies in a side's topic, by partition and offset."""
-    async with open_reader(side.kafka, "test") as reader:
-        places = [TopicPartition(side.topic, number) for number in range(PARTITIONS)]
+    """Every event that lies in a side's topic, by partition and offset."""
+    return [decode(record.value, record.headers)[0] for record in await records_of(side.kafka, side.topic)]
+
+
+async def records_of(servers: str, topic: str) -> list[ConsumerRecord]:
+    """Everything that lies in a topic, by partition and offset."""
+    places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    found: list[ConsumerRecord] = []
+    async with open_reader(servers, "test") as reader:
         reader.assign(places)
         ends = await reader.end_offsets(places)
-        found: list[Meta] = []
-        for place in places:
-            reader.seek(place, 0)
+        await reader.seek_to_beginning(*places)
         while [place for place in places if await reader.position(place) < ends[place]]:
             for records in (await reader.getmany(timeout_ms=100)).values():
-                found += [decode(record.value, record.headers)[0] for record in records]
-        return found
+                found += records
+    return sorted(found, key=lambda record: (record.partition, record.offset))

@@ -1,0 +1,55 @@
+"""A consumer that halts: said in /readyz and as a gauge, alone in it, and believed well only after a while."""
+
+import asyncio
+import time
+
+import pytest
+
+from services.inside_sales.app import SERVICE
+from shared import instruments, worker
+from shared.messaging.offsets import Hole
+from shared.service import Health
+from tests.support.rig import MakeRig
+
+
+def gauge() -> float:
+    return float(instruments.halted._value.get())
+
+
+async def test_a_halted_consumer_looks_again_and_is_well_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "HALT_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "CALM_SECONDS", 0.2)
+    health, looks = Health(), 0
+
+    async def read() -> None:
+        nonlocal looks
+        looks += 1
+        if looks < 3:
+            raise Hole("the log begins at 7, we are at 3")
+        while True:
+            worker._moved(health)
+            await asyncio.sleep(0.01)
+
+    task = asyncio.create_task(worker._reading(health, read))
+    try:
+        async with asyncio.timeout(5):
+            while looks < 3:  # noqa: ASYNC110  # a state, not an event
+                await asyncio.sleep(0.01)
+            assert (health.halted, gauge()) == ("the log begins at 7, we are at 3", 1)
+            while health.halted:  # noqa: ASYNC110  # likewise
+                await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+    assert time.monotonic() - health.halted_at > 0.2
+    assert gauge() == 0
+
+
+async def test_readiness_says_why_it_halts(make_rig: MakeRig) -> None:
+    rig = await make_rig(SERVICE)
+    health = rig.runtime.health
+    health.works, health.relay_at, health.consumer_at = True, time.monotonic(), time.monotonic()
+    client = rig.client()
+    assert (await client.get("/readyz")).status_code == 200
+    health.halted = "1001 journeys would wait"
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["consumer"]) == (503, "halted: 1001 journeys would wait")
