@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import MetaData
@@ -11,7 +12,8 @@ from sqlalchemy import MetaData
 from shared.auth import Keys
 from shared.database import Database, Transaction
 from shared.messaging.consumer import Store
-from shared.messaging.inbox import Handlers, Prepare, nothing_to_hold
+from shared.messaging.inbox import Handlers, Inbox, Prepare, nothing_to_hold
+from shared.messaging.receiver import Receiver
 from shared.settings import Settings
 
 
@@ -54,9 +56,20 @@ class Runtime:
 
 
 @dataclass(frozen=True)
+class Concerned:
+    """What a journey is about in this department: `name` as people say it, and where its row and its owner stand."""
+
+    name: str
+    journey: Any
+    id: Any
+    owner: Any
+
+
+@dataclass(frozen=True)
 class Service:
     """`listens` are the publishers whose topics it reads; `make_store` replaces the department's inbox (kpi), and one
-    that `gathers` (kpi, too) hears a fifth of a second later, of more at once: hand-offs go first."""
+    that `gathers` (kpi, too) hears a fifth of a second later, of more at once: hand-offs go first. `record` is what a
+    journey is about here."""
 
     name: str
     title: str
@@ -69,6 +82,15 @@ class Service:
     listens: Sequence[str] = ()
     periodic: Sequence[Periodic] = ()
     tasks: Sequence[Callable[[Runtime], Awaitable[None]]] = ()
-    make_store: Callable[[Runtime, Mapping[str, str]], Store] | None = None
+    make_store: Callable[[Runtime, Mapping[str, str]], Receiver] | None = None
     gathers: bool = False
     on_app: Callable[[FastAPI, Runtime], None] = lambda app, runtime: None
+    record: Concerned | None = None
+
+    def receiver(self, runtime: Runtime) -> Receiver:
+        """The Store of its consumer."""
+        publishers = {runtime.settings.topic(name): name for name in self.listens}
+        if self.make_store:
+            return self.make_store(runtime, publishers)
+        dead = runtime.settings.dead_letter_topic
+        return Inbox(runtime.database, self.handlers, publishers, dead, self.prepare)

@@ -54,8 +54,7 @@ async def _group(service: Service, runtime: Runtime, relay: Relay) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(relay.run(), name="relay")
         if publishers:
-            inbox = Inbox(runtime.database, service.handlers, publishers, settings.dead_letter_topic, service.prepare)
-            store = service.make_store(runtime, publishers) if service.make_store else inbox
+            store = service.receiver(runtime)
             name = f"{settings.topic_prefix}.{service.name}"
             read = functools.partial(
                 consume,
@@ -67,8 +66,8 @@ async def _group(service: Service, runtime: Runtime, relay: Relay) -> None:
                 gathers=service.gathers,
             )
             group.create_task(_reading(runtime.health, read), name="consumer")
-            if store is inbox:
-                group.create_task(every(REDRIVE_SECONDS, inbox.redrive), name="redrive")
+            if isinstance(store, Inbox):
+                group.create_task(every(REDRIVE_SECONDS, store.redrive), name="redrive")
         for rule in service.periodic:
             group.create_task(every(rule.seconds, functools.partial(_by_rule, runtime, rule)), name=rule.name)
         for task in service.tasks:

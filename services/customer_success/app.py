@@ -17,13 +17,13 @@ from services.customer_success.commands.summarise_usage import CHUNK as WEEKS
 from services.customer_success.commands.summarise_usage import summarise_weeks
 from services.customer_success.commands.waiting import join_missed
 from services.customer_success.consumers import HANDLERS
-from services.customer_success.models import Base
+from services.customer_success.models import Base, CustomerRow
 from services.customer_success.pages import router as pages
 from shared.auth import Role
 from shared.contracts.customer_success import FeedbackGiven, FeedbackUpdated
 from shared.feedback import Feedback
 from shared.imports.api import Imports
-from shared.service import Periodic, Service
+from shared.service import Concerned, Periodic, Service
 
 FEEDBACK = Feedback(
     "customer_success",
@@ -40,6 +40,7 @@ SERVICE = Service(
     description="Takes customers over from field sales, brings them in, keeps and grows them; sees who may leave.",
     folder=Path(__file__).parent,
     metadata=Base.metadata,
+    record=Concerned("customer", CustomerRow.journey, CustomerRow.id, CustomerRow.owner),
     routers=(*ROUTERS, IMPORTS.router, FEEDBACK.router(), pages),
     handlers={**HANDLERS, **FEEDBACK.handlers()},
     listens=("marketing", "inside_sales", "field_sales"),

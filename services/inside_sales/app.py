@@ -9,14 +9,14 @@ from services.inside_sales.commands.import_reps import REPS, load_reps
 from services.inside_sales.commands.keep_lead import JOINED_AT_ONCE, join_waiting
 from services.inside_sales.commands.move_valve import move_valve
 from services.inside_sales.consumers import HANDLERS, prepare
-from services.inside_sales.models import Base
+from services.inside_sales.models import Base, ProspectRow
 from services.inside_sales.pages import router as pages
 from shared.auth import Role
 from shared.contracts.inside_sales import FeedbackGiven, FeedbackUpdated
 from shared.feedback import Feedback
 from shared.imports.api import Imports
 from shared.imports.importer import Importer
-from shared.service import Periodic, Service
+from shared.service import Concerned, Periodic, Service
 
 IMPORTS = Imports(
     [Importer(PROSPECTS, load_prospects), Importer(REPS, load_reps)], roles=[Role.INSIDE_SALES, Role.OPS_LEAD]
@@ -29,6 +29,7 @@ SERVICE = Service(
     description="Answers MQLs in time, judges them, and hands over to field sales what is worth a meeting.",
     folder=Path(__file__).parent,
     metadata=Base.metadata,
+    record=Concerned("prospect", ProspectRow.journey, ProspectRow.id, ProspectRow.owner),
     routers=(*ROUTERS, FEEDBACK.router(), pages, IMPORTS.router),
     handlers={**HANDLERS, **FEEDBACK.handlers()},
     prepare=prepare,

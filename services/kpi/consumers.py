@@ -6,10 +6,11 @@ Nothing is dropped or kept waiting because of its number; a number that is missi
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 
 from services.kpi.commands.reading import Unusable, fact_of
 from services.kpi.commands.recording import record
@@ -19,7 +20,7 @@ from shared.contracts.envelope import Meta
 from shared.database import Transaction
 from shared.messaging import offsets, parking
 from shared.messaging.offsets import Ends
-from shared.messaging.parking import Letter, parked_event
+from shared.messaging.parking import Letter, Stream, parked_event
 from shared.messaging.receiver import Receiver, count, letter_of, waited
 from shared.service import Runtime
 from shared.settings import Settings
@@ -55,6 +56,11 @@ class FactStore(Receiver):
                     raise
                 await _park(tx, letter, f"{type(error).__name__}: {error}")
 
+    async def take_again(self, tx: Transaction, stream: Stream) -> int:
+        source, journey = stream
+        of_it = parked_event.c.source == source, parked_event.c.stream == journey
+        return await _again(tx, select(parked_event).where(*of_it).order_by(parked_event.c.sequence))
+
 
 async def _union(tx: Transaction, facts: Sequence[tuple[Letter, Fact]], zone: ZoneInfo) -> None:
     fresh = await record(tx.session, [fact for _, fact in facts], zone=zone, now=clock.utc_now())
@@ -67,8 +73,12 @@ async def _union(tx: Transaction, facts: Sequence[tuple[Letter, Fact]], zone: Zo
 
 async def redrive(tx: Transaction, _: datetime) -> int:
     """Try what is parked again: a newer reader may understand it. Returns how many became facts."""
+    return await _again(tx, select(parked_event).order_by(parked_event.c.parked_at).limit(AGAIN))
+
+
+async def _again(tx: Transaction, parked: Select[Any]) -> int:
     done, zone = 0, Settings(service="kpi").zone
-    for row in await tx.session.execute(select(parked_event).order_by(parked_event.c.parked_at).limit(AGAIN)):
+    for row in await tx.session.execute(parked):
         letter = letter_of(row)
         try:
             async with tx.savepoint():

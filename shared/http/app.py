@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared import instruments, tracing
 from shared.errors import Invalid, Problem
 from shared.http import problems
+from shared.http.dead_letters import dead_letters_router
 from shared.service import Runtime, Service
 from shared.web import install as install_pages
 
@@ -101,6 +102,8 @@ def create_app(service: Service, runtime: Runtime, work: Callable[[], Awaitable[
     problems.install(app)
     for router in service.routers:
         app.include_router(router)
+    if service.routers:
+        app.include_router(dead_letters_router(service))
     _health(app, service, runtime)
     install_pages(app)
     service.on_app(app, runtime)

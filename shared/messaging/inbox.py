@@ -164,6 +164,14 @@ class Inbox(Receiver):
             last[stream] = row.sequence
         await parking.unpark(tx.session, stream, last[stream])
 
+    async def take_again(self, tx: Transaction, stream: Stream) -> int:
+        last, _ = await parking.standing(tx, [stream])
+        before = last[stream]
+        await self._drain(tx, stream, last)
+        if last[stream] > before:
+            await parking.save_sequences(tx, last)
+        return last[stream] - before
+
     async def redrive(self) -> int:
         """Try the parked heads again, each stream in its own transaction; returns how many streams moved on."""
         async with self._database.transaction() as tx:
@@ -171,12 +179,7 @@ class Inbox(Receiver):
         moved = 0
         for stream in streams:
             async with self._database.transaction() as tx:
-                last, _ = await parking.standing(tx, [stream])
-                before = last[stream]
-                await self._drain(tx, stream, last)
-                if last[stream] > before:
-                    await parking.save_sequences(tx, last)
-                    moved += 1
+                moved += await self.take_again(tx, stream) > 0
             failpoints.reach("redrive.after_stream")
         return moved
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Column, DateTime, Integer, LargeBinary, Table, Text, func, text
+from sqlalchemy import BigInteger, Column, DateTime, Integer, LargeBinary, Table, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -34,6 +34,7 @@ applied_sequence = Table(
 parked_event = Table(
     "parked_event",
     plumbing,
+    Column("id", Uuid, nullable=False, unique=True, server_default=func.gen_random_uuid()),
     Column("source", Text, primary_key=True),
     Column("stream", Text, primary_key=True),
     Column("sequence", BigInteger, primary_key=True),

@@ -16,11 +16,11 @@ from shared.contracts import EVENTS
 from shared.contracts.envelope import Meta, Undecodable, decode
 from shared.database import Database, Transaction
 from shared.line import Line
-from shared.messaging import offsets
+from shared.messaging import dead_letters, offsets
 from shared.messaging.consumer import Batch
 from shared.messaging.kafka import ConsumerRecord, TopicPartition
 from shared.messaging.offsets import Ends, Fenced
-from shared.messaging.parking import Letter
+from shared.messaging.parking import Letter, Stream
 from shared.sqlerrors import transient
 
 log = structlog.get_logger()
@@ -55,8 +55,7 @@ class Receiver(ABC):
     async def _carefully(self, ends: Ends, records: Sequence[ConsumerRecord]) -> None:
         async with self._database.transaction() as tx:
             await offsets.fence(tx.session, ends)
-            letters = [letter for record in records if (letter := self._open(tx, record))]
-            await self.take_each(tx, letters)
+            await self.take_each(tx, [letter for record in records if (letter := await self._open(tx, record))])
 
     @asynccontextmanager
     async def acting(self) -> AsyncIterator[Transaction]:
@@ -88,10 +87,19 @@ class Receiver(ABC):
     async def take_each(self, tx: Transaction, letters: Sequence[Letter]) -> None:
         """Apply a batch so that one that fails costs nobody but itself."""
 
-    def _open(self, tx: Transaction, record: ConsumerRecord) -> Letter | None:
+    @abstractmethod
+    async def take_again(self, tx: Transaction, stream: Stream) -> int:
+        """Try what is parked of a journey once more, in its order; returns how many were applied."""
+
+    async def take_again_unreadable(self, tx: Transaction, record: ConsumerRecord) -> None:
+        """What could not be read once, and perhaps can be now. Raises Undecodable."""
+        await self.take_each(tx, [open_record(record, self._publishers.get(record.topic, ""))])
+
+    async def _open(self, tx: Transaction, record: ConsumerRecord) -> Letter | None:
         try:
             return open_record(record, self._publishers[record.topic])
         except Undecodable as error:
+            await dead_letters.keep(tx, record, str(error))
             self._bury(tx, record, str(error))
             return None
 

@@ -31,7 +31,7 @@ from shared.messaging.kafka import (
 )
 from shared.messaging.offsets import Ends
 from shared.messaging.outbox import plumbing
-from shared.messaging.parking import Letter
+from shared.messaging.parking import Letter, Stream
 from shared.messaging.receiver import Receiver
 from shared.messaging.relay import Relay
 from tests.support.engines import Engines
@@ -207,6 +207,9 @@ class Scribe(Receiver):
         async with self._database.transaction() as tx:
             await offsets.fence(tx.session, ends)
             await self.take_each(tx, letters)
+
+    async def take_again(self, tx: Transaction, stream: Stream) -> int:
+        raise AssertionError("nothing is parked here")
 
     async def take_each(self, tx: Transaction, letters: Sequence[Letter]) -> None:
         for letter in letters:

@@ -27,7 +27,6 @@ from shared.database import Database
 from shared.http.app import create_app
 from shared.http.bodies import Body
 from shared.ids import new_id
-from shared.messaging.inbox import Inbox
 from shared.messaging.kafka import partition_of
 from shared.migrate import upgrade
 from shared.service import Runtime, Service
@@ -135,13 +134,7 @@ class Rig:
     @property
     def store(self) -> Any:
         if self.runtime.store is None:
-            settings = self.runtime.settings
-            publishers = {settings.topic(name): name for name in self.service.listens}
-            make = self.service.make_store
-            inbox = Inbox(
-                self.database, self.service.handlers, publishers, settings.dead_letter_topic, self.service.prepare
-            )
-            self.runtime.store = make(self.runtime, publishers) if make else inbox
+            self.runtime.store = self.service.receiver(self.runtime)
         return self.runtime.store
 
     async def told(self, kind: str | None = None) -> list[Told]:

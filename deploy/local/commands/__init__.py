@@ -8,6 +8,7 @@ COMMANDS = {  # name: module in this folder and its function, or its Typer for c
     "import": "import_:import_file",
     "simulate": "simulate:simulate",
     "replay": "replay:replay",
+    "dead-letters": "dead_letters:dead_letters",
     "openapi": "documents:openapi",
     "asyncapi": "documents:asyncapi",
 }
