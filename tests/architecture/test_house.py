@@ -161,6 +161,20 @@ def test_services_cut_days_in_the_company_s_zone() -> None:
     assert cutting_days_anywhere(planted) == ["services/a.py", "services/b.py"]
 
 
+def test_the_faults_name_tests_that_are_there() -> None:
+    table = (ROOT / "docs/faults.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", table)
+    assert len(named) > 30
+    missing = [(file, name) for file, name in named if f"def {name}(" not in (ROOT / file).read_text() and name]
+    assert missing == [(file, name) for file, name in named if not (ROOT / file).exists()] == []
+
+
+def test_every_alert_says_what_it_wants_of_a_person() -> None:
+    alerts = set(re.findall(r"- alert: (\w+)", (ROOT / "deploy/prometheus/alerts.yml").read_text()))
+    told = set(re.findall(r"^### (\w+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE))
+    assert alerts == told
+
+
 def test_nothing_is_left_for_later() -> None:
     assert unfinished(house()) == []
     planted = {

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +32,8 @@ QUERIES = sorted(
 def prometheus(system: System, played: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Run by the shipped configuration; only where the services are and how often they are asked differs."""
     folder, (port,) = tmp_path_factory.mktemp("prometheus"), free_ports(1)
-    text = (CONFIGS / "local.yml").read_text().replace("scrape_interval: 5s", f"scrape_interval: {EVERY}")
+    text = (CONFIGS / "local.yml").read_text().replace("_interval: 5s", f"_interval: {EVERY}")
+    shutil.copy(CONFIGS / "alerts.yml", folder)
     for service in SERVICES:
         assert f"127.0.0.1:{DEFAULTS[service]}" in text
         text = text.replace(f"127.0.0.1:{DEFAULTS[service]}", f"127.0.0.1:{system.port(service)}")
@@ -85,6 +88,19 @@ def test_its_figures_are_those_of_the_api(prometheus: httpx.Client, system: Syst
             query = f'themodel_funnel_goal{{stage="{stage["stage"]}"}}'
             assert value(prometheus, query) == stage["goal"]["value"]
     assert not math.isnan(value(prometheus, "themodel_metric_freshness_seconds"))
+
+
+def test_every_alert_can_be_judged_and_none_asks_for_a_person(prometheus: httpx.Client) -> None:
+    def judged() -> list[Any]:
+        groups = good(prometheus.get("/api/v1/rules"))["data"]["groups"]
+        rules = [rule for group in groups for rule in group["rules"]]
+        return rules if rules and all(rule["health"] != "unknown" for rule in rules) else []
+
+    rules = until(judged, 30, pause=0.5)
+    assert {rule["health"] for rule in rules} == {"ok"}, rules
+    assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
+    names = {name for rule in rules for name in re.findall(r"themodel_\w+", rule["query"])}
+    assert [name for name in sorted(names) if not ask(prometheus, name)] == [], "an alert on what nobody measures"
 
 
 @pytest.mark.parametrize("name", ["local.yml", "prometheus.yml"])
