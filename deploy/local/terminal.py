@@ -109,3 +109,8 @@ class Steps:
             yield lambda size: shown.advance(task, size)
         finally:
             shown.update(task, visible=False)
+
+
+def table_console() -> Console:
+    """As wide as the terminal; and wide enough for whole rows where somebody reads a file or a pipe."""
+    return Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 250)

@@ -16,6 +16,7 @@ from shared import instruments, tracing
 from shared.errors import Invalid, Problem
 from shared.http import problems
 from shared.http.dead_letters import dead_letters_router
+from shared.http.whereabouts import whereabouts_router
 from shared.service import Runtime, Service
 from shared.web import install as install_pages
 
@@ -104,6 +105,7 @@ def create_app(service: Service, runtime: Runtime, work: Callable[[], Awaitable[
         app.include_router(router)
     if service.routers:
         app.include_router(dead_letters_router(service))
+        app.include_router(whereabouts_router(service))
     _health(app, service, runtime)
     install_pages(app)
     service.on_app(app, runtime)

@@ -92,6 +92,22 @@ async def test_28_a_reader_whose_loop_stood_still_is_fenced_and_goes_on(sides: M
     assert await broken(publisher, reader) == []
 
 
+async def test_33_a_redrive_killed_half_way_and_one_beside_it_apply_each_event_once(sides: MakeSide) -> None:
+    publisher, reader, keys = await told(sides)
+    reading(reader, publisher, {LeadCreated: _broken})
+    await until(lambda: reader.has(50, "parked_event"), LONG)
+    await reader.end_tasks()
+    with node("redrive", reader, publisher, armed="redrive.after_stream=kill@4") as killed:
+        assert await killed.dies() == -9
+    assert await reader.count("heard") == 20, "four journeys went on"
+    with node("redrive", reader, publisher) as one, node("redrive", reader, publisher) as other:
+        assert (await one.dies(), await other.dies()) == (0, 0), one.said() + other.said()
+    reading(reader, publisher, {LeadCreated: write_down})
+    await publisher.say(*keys)
+    await quiet(publisher, reader)
+    assert await broken(publisher, reader) == []
+
+
 async def test_36_a_log_that_comes_twice_changes_nothing(sides: MakeSide) -> None:
     publisher, reader, keys = await told(sides)
     reading(reader, publisher, {LeadCreated: write_down})

@@ -217,6 +217,7 @@ async def themodel(rig: Rig, tmp_path: Path) -> AsyncIterator[Command]:
         return said.decode()
 
     yield run
+    await rig.store.close()  # the service closes the pool that its connection is of
     server.should_exit = True
     await serving
 

@@ -1,7 +1,7 @@
 """A relay or a reader in a process of its own: something to kill, to freeze, and to arm with failpoints.
 
-`python -m tests.support.node relay <publisher>` or `read <reader> <publisher>`, a side being its url, kafka, name and
-topic.
+`python -m tests.support.node relay <publisher>`, or `read` or `redrive` and `<reader> <publisher>`, a side being its
+url, kafka, name and topic.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from shared.messaging.inbox import Inbox
 from shared.messaging.relay import Relay
 from tests.support.messaging import LONG, Side, write_down
 
-Role = Literal["relay", "read"]
+Role = Literal["relay", "read", "redrive"]
 T = TypeVar("T")
 
 
@@ -100,6 +100,9 @@ async def _main() -> None:
         return
     publisher = Side(*told[4:])
     inbox = Inbox(first.database, {LeadCreated: write_down}, {publisher.topic: publisher.name}, first.dead_topic)
+    if role == "redrive":
+        await inbox.redrive()
+        return
     await consume(first.kafka, first.group, [publisher.topic], inbox)
 
 

@@ -9,6 +9,7 @@ COMMANDS = {  # name: module in this folder and its function, or its Typer for c
     "simulate": "simulate:simulate",
     "replay": "replay:replay",
     "dead-letters": "dead_letters:dead_letters",
+    "where": "where:where",
     "openapi": "documents:openapi",
     "asyncapi": "documents:asyncapi",
 }

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from deploy.local.client import answer, client, reach
 from deploy.local.errors import CommandError
 from deploy.local.ports import SERVICES
+from deploy.local.terminal import table_console
 
 dead_letters = typer.Typer(no_args_is_help=True, help="What a service could not take in, and what is done about it.")
 
@@ -126,7 +126,7 @@ def _tell(results: Sequence[Any], as_json: bool) -> None:
 
 
 def _print(found: Sequence[Any]) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = table_console()
     if not found:
         console.print("Nothing waits, and nothing is dead.")
         return
