@@ -34,6 +34,8 @@ AGAIN = 500
 class FactStore(Receiver):
     """kpi's side of the hand-off."""
 
+    ordered = False
+
     def __init__(self, runtime: Runtime, publishers: Mapping[str, str]) -> None:
         super().__init__(runtime.database, publishers, runtime.settings.dead_letter_topic)
         self._zone = runtime.settings.zone

@@ -104,16 +104,17 @@ def dead_letters_router(service: Service) -> APIRouter:
         return Page(items=[_out(row, concerned) for row in rows], next_cursor=cursor)
 
     @router.get("/{letter_id}", dependencies=[allowed(*KEEPERS)])
-    async def get_dead_letter(letter_id: UUID, session: Reading) -> DeadLetterWhole:
+    async def get_dead_letter(letter_id: UUID, request: Request, session: Reading) -> DeadLetterWhole:
         """One of them, with its original bytes."""
         letter = await dead_letters.find(session, letter_id)
+        waits = letter.kind == "parked" and service.receiver(_runtime(request)).ordered
         concerned = await _concerned(service, session, [letter.journey] if letter.journey else [])
         return DeadLetterWhole(
             **dict(_out(letter, concerned)),
             value=base64.b64encode(letter.value).decode() if letter.value is not None else None,
             event=_json(letter.value),
             headers=dict(letter.headers or []),
-            missing=list(await dead_letters.missing_before(session, letter)) if letter.kind == "parked" else [],
+            missing=list(await dead_letters.missing_before(session, letter)) if waits else [],
         )
 
     @router.post("/{letter_id}/redrive", dependencies=[allowed(*KEEPERS)])
@@ -136,17 +137,21 @@ def dead_letters_router(service: Service) -> APIRouter:
     async def discard(letter_id: UUID, body: Because, request: Request, tx: Tx, who: Who) -> Redriven:
         """Do without it: its number is passed, and what waits behind it goes on. The reason is kept with the letter."""
         letter = await dead_letters.find(tx.session, letter_id, held=True)
-        stream = await dead_letters.discard(tx, letter, by=who.subject, because=body.reason)
-        if stream is None:
-            return Redriven(applied=0, waiting=0, error=None)
-        return await _again(service.receiver(_runtime(request)), tx, stream)
+        receiver = service.receiver(_runtime(request))
+        stream = await dead_letters.discard(tx, letter, ordered=receiver.ordered, by=who.subject, because=body.reason)
+        return await _again(receiver, tx, stream) if stream else Redriven(applied=0, waiting=0, error=None)
 
     @router.post("/{letter_id}/give-up-missing", dependencies=[allowed(*KEEPERS)])
     async def give_up_missing(letter_id: UUID, body: Because, request: Request, tx: Tx, who: Who) -> Redriven:
         """Wait no longer for the numbers before it that never came: it is applied without them."""
-        letter = await dead_letters.find(tx.session, letter_id, held=True)
+        letter, receiver = (
+            await dead_letters.find(tx.session, letter_id, held=True),
+            service.receiver(_runtime(request)),
+        )
+        if not receiver.ordered:
+            raise Refused("Nothing waits for a number here", rule="nothing_missing")
         stream = await dead_letters.give_up_missing(tx, letter, by=who.subject, because=body.reason)
-        return await _again(service.receiver(_runtime(request)), tx, stream)
+        return await _again(receiver, tx, stream)
 
     return router
 

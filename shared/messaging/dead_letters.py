@@ -195,8 +195,8 @@ async def missing_before(session: AsyncSession, letter: Any) -> Sequence[int]:
     return [row["n"] for row in rows]
 
 
-async def discard(tx: Transaction, letter: Any, *, by: str, because: str) -> Stream | None:
-    """Do without it; its number is passed. Gives the journey whose later events may go on now.
+async def discard(tx: Transaction, letter: Any, *, ordered: bool, by: str, because: str) -> Stream | None:
+    """Do without it; where journeys are `ordered`, its number is passed. Gives the journey whose later events go on.
 
     Raises Refused for what does not wait any more, and for an event that another number of its journey precedes.
     """
@@ -204,12 +204,13 @@ async def discard(tx: Transaction, letter: Any, *, by: str, because: str) -> Str
         await tx.fetch(_DISCARD_UNREADABLE, letter.id, by, because)
         return None
     stream = _waiting(letter)
-    await _refuse_missing(tx, letter)
-    last, _ = await parking.standing(tx, [stream])
-    if letter.sequence > last[stream] + 1:
-        raise Refused(f"Number {last[stream] + 1} of its journey comes first", rule="not_next")
+    if ordered:
+        await _refuse_missing(tx, letter)
+        last, _ = await parking.standing(tx, [stream])
+        if letter.sequence > last[stream] + 1:
+            raise Refused(f"Number {last[stream] + 1} of its journey comes first", rule="not_next")
+        await parking.save_sequences(tx, {stream: letter.sequence})
     await tx.fetch(_DISCARD_PARKED, letter.id, by, because)
-    await parking.save_sequences(tx, {stream: letter.sequence})
     return stream
 
 

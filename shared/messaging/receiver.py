@@ -6,7 +6,7 @@ The fast way takes a batch as a whole. If that fails, everything is rolled back 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import structlog
@@ -30,6 +30,8 @@ DEAD_SAMPLE = 65_536
 
 class Receiver(ABC):
     """A Store: `publishers` says for each topic who speaks there."""
+
+    ordered: ClassVar[bool] = True  # whether an event waits for those of its journey before it
 
     def __init__(self, database: Database, publishers: Mapping[str, str], dead_topic: str) -> None:
         self._database = database

@@ -178,18 +178,25 @@ async def test_lists_are_paged_and_only_those_who_keep_the_system_look(
     assert (await client.get(LETTERS, params={"kind": "lost"})).status_code == 422
 
 
-async def test_kpi_takes_again_what_it_can_read_now(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_kpi_waits_for_no_number_and_takes_again_what_it_can_read_now(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kpi, lead = await make_rig(KPI), new_id()
 
     def unusable(meta: Any, data: Any) -> Any:
         raise Unusable("a bug")
 
+    await kpi.deliver(created(lead), lead)
     with monkeypatch.context() as bug:
         bug.setattr(consumers, "fact_of", unusable)
-        await kpi.deliver(created(lead), lead)
-    (letter,) = await listed(kpi)
-    assert (letter["kind"], letter["error"]) == ("parked", "a bug")
-    assert (await act(kpi, letter, "redrive"))["applied"] == 1
+        for _ in range(2):
+            await kpi.deliver(created(lead), lead)
+        second, third = await listed(kpi)
+        assert (second["kind"], second["error"], second["sequence"]) == ("parked", "a bug", 2)
+        assert (await kpi.client("admin").get(f"{LETTERS}/{third['id']}")).json()["missing"] == []
+        assert (await act(kpi, third, "give-up-missing", reason="x"))["type"] == "/problems/nothing_missing"
+        assert (await act(kpi, third, "discard", reason="told twice"))["waiting"] == 1
+    assert (await act(kpi, second, "redrive"))["applied"] == 1
     assert await listed(kpi) == []
 
 
