@@ -117,6 +117,11 @@ def dead_letters_router(service: Service) -> APIRouter:
             missing=list(await dead_letters.missing_before(session, letter)) if waits else [],
         )
 
+    _add_acts(router, service)
+    return router
+
+
+def _add_acts(router: APIRouter, service: Service) -> None:
     @router.post("/{letter_id}/redrive", dependencies=[allowed(*KEEPERS)])
     async def redrive(letter_id: UUID, request: Request, tx: Tx) -> Redriven:
         """Try it again, and what waits behind it, in the order of its journey."""
@@ -152,8 +157,6 @@ def dead_letters_router(service: Service) -> APIRouter:
             raise Refused("Nothing waits for a number here", rule="nothing_missing")
         stream = await dead_letters.give_up_missing(tx, letter, by=who.subject, because=body.reason)
         return await _again(receiver, tx, stream)
-
-    return router
 
 
 def _runtime(request: Request) -> Runtime:
