@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.auth import Role
 from shared.contracts.envelope import Undecodable
-from shared.errors import Refused
+from shared.errors import Invalid, Refused
 from shared.http.bodies import Body, LongText
 from shared.http.door import Door, Reading, Tx, Who, allowed
-from shared.http.paging import ListQuery, Page, page
+from shared.http.paging import ListQuery, Page, filtered, page
 from shared.messaging import dead_letters
 from shared.messaging.dead_letters import DeadLetter
 from shared.messaging.receiver import Receiver
@@ -171,14 +171,10 @@ async def _again(receiver: Receiver, tx: Tx, stream: tuple[str, str]) -> Redrive
 
 
 def _asked(given: DeadLettersQuery) -> Any:
-    query = select(DeadLetter)
-    for name in ("kind", "type", "source", "journey"):
-        if (value := getattr(given, name)) is not None:
-            query = query.where(getattr(DeadLetter, name) == value)
-    if given.created_at_from:
-        query = query.where(DeadLetter.created_at >= given.created_at_from)
-    if given.created_at_to:
-        query = query.where(DeadLetter.created_at < given.created_at_to)
+    for name in ("external_id", "updated_at_from", "updated_at_to"):
+        if getattr(given, name) is not None:
+            raise Invalid(name, "is nothing a dead letter has")
+    query = filtered(select(DeadLetter), DeadLetter, given)
     return query if given.kind else query.where(DeadLetter.kind != "discarded")
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -72,3 +73,11 @@ def test_what_nobody_ever_told_of_is_said(system: System) -> None:
     assert (done.returncode, "Nothing was ever told of ext:nobody" in done.stderr) == (1, True)
     done = system.themodel("where", str(uuid4()), check=False)
     assert (done.returncode, "No event of it is anywhere." in done.stdout) == (1, True)
+
+
+def test_without_kafka_the_services_are_asked_all_the_same(system: System, lead: Any) -> None:
+    away = replace(system, environment={**system.environment, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+    done = away.themodel("where", lead["id"], "--json", check=False)
+    found = json.loads(done.stdout)
+    assert set(found["silent"]) == {"kafka"}, done.stderr
+    assert "127.0.0.1:1 does not answer" in found["silent"]["kafka"]

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
@@ -120,7 +121,7 @@ async def test_9_a_broker_killed_again_and_again(sides: MakeSide, engines: Engin
             killed = engines.process("kafka")
             os.kill(killed, signal.SIGKILL)
             await asyncio.sleep(1.5)
-            await until(lambda killed=killed: _another(engines, killed), AWAY)  # type: ignore[misc]  # bound early
+            await until(partial(_another, engines, killed), AWAY)
     assert all(not each.failed for each in loads), "people notice nothing of a broker that is away"
     await holds(publisher, reader, loads)
 

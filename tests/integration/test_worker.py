@@ -9,6 +9,7 @@ from services.inside_sales.app import SERVICE
 from shared import instruments, worker
 from shared.messaging.offsets import Hole
 from shared.service import Health
+from tests.support.local import eventually
 from tests.support.rig import MakeRig
 
 
@@ -32,12 +33,9 @@ async def test_a_halted_consumer_looks_again_and_is_well_after_a_while(monkeypat
 
     task = asyncio.create_task(worker._reading(health, read))
     try:
-        async with asyncio.timeout(5):
-            while looks < 3:  # noqa: ASYNC110  # a state, not an event
-                await asyncio.sleep(0.01)
-            assert (health.halted, gauge()) == ("the log begins at 7, we are at 3", 1)
-            while health.halted:  # noqa: ASYNC110  # likewise
-                await asyncio.sleep(0.01)
+        await eventually(lambda: looks == 3)
+        assert (health.halted, gauge()) == ("the log begins at 7, we are at 3", 1)
+        await eventually(lambda: not health.halted)
     finally:
         task.cancel()
     assert time.monotonic() - health.halted_at > 0.2

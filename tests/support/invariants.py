@@ -3,6 +3,7 @@ of what was ever told."""
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 
 from sqlalchemy import text
 
@@ -18,7 +19,7 @@ async def quiet(publisher: Side, *readers: Side, seconds: float = LONG) -> None:
     await until(lambda: publisher.has(0, "outbox"), seconds)
     ends = await _ends(publisher)
     for reader in readers:
-        await until(lambda reader=reader: _stands_at(reader, ends), seconds)  # type: ignore[misc]  # bound early
+        await until(partial(_stands_at, reader, ends), seconds)
 
 
 async def broken(publisher: Side, *readers: Side) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from deploy.local.client import answer, client, reach
@@ -137,5 +138,6 @@ def _print(found: Sequence[Any]) -> None:
         event = f"{each['type'] or each['topic']} {each['sequence'] or ''}"
         why = each["discarded_because"] or each["error"] or each["reason"] or ""
         since = each["created_at"][:16].replace("T", " ")
-        table.add_row(each["service"], each["id"], each["kind"], since, event, concerns, why)
+        row = (each["service"], each["id"], each["kind"], since, event, concerns, why)
+        table.add_row(*map(escape, row))
     console.print(table)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from deploy.local.client import answer, client, reach
@@ -47,11 +48,12 @@ def where(
     silent: dict[str, str] = {}
     journeys, facts = _journeys(name, silent)
     known = {service: _asked(service, journeys, silent) for service in SERVICES}
-    steps = _unsent(known)
     try:
-        steps += asyncio.run(_sent(journeys))
-    except (OSError, CommandError) as error:
-        silent["kafka"] = str(error)
+        steps = asyncio.run(_sent(journeys))
+    except CommandError as error:
+        steps, silent["kafka"] = [], str(error)
+    sent = {step.id for step in steps}  # what is in the log and still in its outbox is sent
+    steps += [step for step in _unsent(known) if step.id not in sent]
     for step in steps:
         _place(step, known, facts)
     steps.sort(key=lambda step: (step.journey, step.since, step.publisher, step.sequence))
@@ -117,31 +119,34 @@ def _unsent(known: dict[str, Any]) -> list[Step]:
 async def _sent(journeys: list[str]) -> list[Step]:
     """What the topics hold of them: the partitions their keys go to, read from the beginning."""
     from shared.contracts.envelope import Undecodable, decode  # imports much that other commands can do without
-    from shared.messaging.kafka import TopicPartition, open_reader, partition_of
+    from shared.messaging.kafka import KafkaError, TopicPartition, open_reader, partition_of
     from shared.settings import Settings
 
     home, ports = Home.locate(), Ports.from_environment()
     servers = Servers.from_environment(home, ports).environment()["KAFKA_BOOTSTRAP_SERVERS"]
     settings, keys = Settings(service="kpi"), {journey.encode() for journey in journeys}
-    topics = {settings.topic(service): service for service in SERVICES}
+    topics = [settings.topic(service) for service in SERVICES]
     places = sorted({TopicPartition(topic, partition_of(journey)) for topic in topics for journey in journeys})
     found: list[Step] = []
-    async with asyncio.timeout(600), open_reader(servers, "themodel-where") as reader:
-        reader.assign(places)
-        ends = await reader.end_offsets(places)
-        await reader.seek_to_beginning(*places)
-        while [place for place in places if await reader.position(place) < ends[place]]:
-            for place, records in (await reader.getmany(timeout_ms=200, max_records=5_000)).items():
-                for record in records:
-                    if record.key not in keys:
-                        continue
-                    with suppress(Undecodable):
-                        meta, _ = decode(record.value, record.headers)
-                        at = f"{place.topic}/{place.partition}@{record.offset}"
-                        since = meta.recorded.isoformat()
-                        step = Step(meta.type, meta.publisher, meta.key, meta.sequence, meta.id, since, at)
-                        found.append(step)
+    try:
+        async with asyncio.timeout(600), open_reader(servers, "themodel-where") as reader:
+            reader.assign(places)
+            ends = await reader.end_offsets(places)
+            await reader.seek_to_beginning(*places)
+            while [place for place in places if await reader.position(place) < ends[place]]:
+                for records in (await reader.getmany(timeout_ms=200, max_records=5_000)).values():
+                    for record in records:
+                        if record.key in keys:
+                            with suppress(Undecodable):
+                                found.append(_in_the_log(record, decode(record.value, record.headers)[0]))
+    except (KafkaError, OSError) as error:  # TimeoutError is an OSError
+        raise CommandError(f"{servers} does not answer: {error}") from error
     return found
+
+
+def _in_the_log(record: Any, meta: Any) -> Step:
+    at = f"{record.topic}/{record.partition}@{record.offset}"
+    return Step(meta.type, meta.publisher, meta.key, meta.sequence, meta.id, meta.recorded.isoformat(), at)
 
 
 def _place(step: Step, known: dict[str, Any], facts: set[str] | None) -> None:
@@ -168,7 +173,7 @@ def _place(step: Step, known: dict[str, Any], facts: set[str] | None) -> None:
 def _print(steps: list[Step], silent: dict[str, str]) -> None:
     console = table_console()
     for service, why in silent.items():
-        console.print(f"[red]{service} could not be asked:[/red] {why}")
+        console.print(f"[red]{service} could not be asked:[/red] {escape(why)}")
     if not steps:
         console.print("No event of it is anywhere.")
         return
@@ -177,5 +182,5 @@ def _print(steps: list[Step], silent: dict[str, str]) -> None:
         place = step.place or f"in the outbox of {step.publisher}"
         waits = "; ".join(f"{service} {why}" for service, why in step.waits.items())
         row = (step.since[:19].replace("T", " "), step.type, str(step.sequence), place)
-        table.add_row(*row, ", ".join(step.known), ", ".join(step.not_yet), waits)
+        table.add_row(*row, ", ".join(step.known), ", ".join(step.not_yet), escape(waits))
     console.print(table)
