@@ -83,7 +83,7 @@ def _loop() -> type[asyncio.AbstractEventLoop] | None:
 
 async def _serve(service: Service, settings: Settings, role: str) -> int:
     runtime = make_runtime(settings)
-    relay = Relay(runtime.database, settings.kafka, service.name)
+    relay = Relay(runtime.database, settings.kafka, service.name, settings.heartbeat_topic)
     failed = False
 
     async def work() -> None:

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     pool_size: int = 12
     outbox_limit_rows: int = 200_000
     outbox_limit_seconds: float = 60.0
+    freshness_seconds: float = 60.0  # a figure whose news are older says so
 
     _currency = field_validator("currency")(known_currency)
 
@@ -61,6 +62,10 @@ class Settings(BaseSettings):
 
     def topic(self, service: str | None = None) -> str:
         return f"{self.topic_prefix}.{(service or self.service).replace('_', '-')}"
+
+    @property
+    def heartbeat_topic(self) -> str:
+        return f"{self.topic_prefix}.heartbeats"
 
     @property
     def dead_letter_topic(self) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import func, select, text
 
 from shared import clock, instruments
 from shared.http.idempotency import forget_expired
+from shared.messaging import heartbeat
 from shared.messaging.consumer import consume
 from shared.messaging.inbox import Inbox
 from shared.messaging.offsets import Halted
@@ -51,6 +52,7 @@ async def _group(service: Service, runtime: Runtime, relay: Relay) -> None:
     publishers = {settings.topic(name): name for name in service.listens}
     needed = [settings.topic(), settings.dead_letter_topic, *publishers]
     await await_topics(settings.kafka, needed, settings.replication_factor)
+    await await_topics(settings.kafka, [settings.heartbeat_topic], settings.replication_factor, heartbeat.TOPIC_CONFIG)
     async with asyncio.TaskGroup() as group:
         group.create_task(relay.run(), name="relay")
         if publishers:

@@ -6,7 +6,8 @@ from fastapi import FastAPI
 
 from services.kpi.api import ROUTERS
 from services.kpi.api.stream import Watcher
-from services.kpi.consumers import FactStore, redrive
+from services.kpi.consumers import FactStore, keep_fresh, redrive
+from services.kpi.domain.stages import STAGES
 from services.kpi.exporter import export
 from services.kpi.models import Base
 from services.kpi.pages import router as pages
@@ -24,9 +25,9 @@ SERVICE = Service(
     folder=Path(__file__).parent,
     metadata=Base.metadata,
     routers=(*ROUTERS, pages),
-    listens=("marketing", "inside_sales", "field_sales", "customer_success"),
+    listens=STAGES,
     periodic=(Periodic("redrive", 30, redrive),),
-    tasks=(export,),
+    tasks=(export, keep_fresh),
     make_store=FactStore,
     gathers=True,
     on_app=_on_app,

@@ -10,15 +10,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, select, text
 
 from services.kpi.commands.reading import Unusable, fact_of
 from services.kpi.commands.recording import record
+from services.kpi.commands.storing import beat
+from services.kpi.domain.freshness import Freshness
+from services.kpi.domain.stages import STAGES
 from services.kpi.projections.facts import Fact
+from services.kpi.queries.freshness import freshness
 from shared import clock
 from shared.contracts.envelope import Meta
 from shared.database import Transaction
-from shared.messaging import offsets, parking
+from shared.messaging import heartbeat, offsets, parking
 from shared.messaging.offsets import Ends
 from shared.messaging.parking import Letter, Stream, parked_event
 from shared.messaging.receiver import Receiver, count, letter_of, waited
@@ -29,6 +33,10 @@ from shared.sqlerrors import transient
 log = structlog.get_logger()
 
 AGAIN = 500
+NOTE = text("""
+    INSERT INTO freshness AS f (publisher, complete_to) VALUES (:publisher, :moment) ON CONFLICT (publisher)
+    DO UPDATE SET complete_to = greatest(f.complete_to, excluded.complete_to)
+""")
 
 
 class FactStore(Receiver):
@@ -105,6 +113,34 @@ async def _park(tx: Transaction, letter: Letter, error: str) -> None:
     log.error("event parked", type=letter.meta.type, key=letter.meta.key, error=error[:300])
     await parking.park(tx.session, letter, parking.POISON, error[:2000])
     tx.after_commit(lambda: count(letter.meta.type, "parked"))
+
+
+async def keep_fresh(runtime: Runtime) -> None:
+    """Note for each department up to which moment all it told is known here, until cancelled."""
+    settings, late = runtime.settings, list[str]()
+
+    async def note(listener: heartbeat.Listener) -> None:
+        nonlocal late
+        late = await _note(runtime, listener, late)
+
+    topics = {name: settings.topic(name) for name in STAGES}
+    await heartbeat.follow(settings.kafka, "themodel-kpi-heartbeats", settings.heartbeat_topic, topics, note)
+
+
+async def _note(runtime: Runtime, listener: heartbeat.Listener, before: list[str]) -> list[str]:
+    """Which departments are late now; everyone who watches is told when that changes."""
+    now, seconds = clock.utc_now(), runtime.settings.freshness_seconds
+    async with runtime.database.reading() as session:
+        reached = listener.reached(await offsets.standing(session))
+        known = await freshness(session, STAGES, seconds)
+    late = Freshness({**known.complete_to, **reached}, known.bound).late(now)
+    if reached or late != before:
+        async with runtime.database.transaction() as tx:
+            for publisher, moment in reached.items():
+                await tx.session.execute(NOTE, {"publisher": publisher, "moment": moment})
+            if late != before:
+                await beat(tx.session, now)
+    return late
 
 
 def _measure(new: Sequence[Meta], applied: Counter[str], again: Counter[str]) -> None:

@@ -1,7 +1,7 @@
 """The gauges Prometheus scrapes, read from the tables every few seconds."""
 
 import asyncio
-import time
+import math
 from datetime import date, timedelta
 
 import structlog
@@ -10,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi import instruments
 from services.kpi.domain.periods import Period, months_after
+from services.kpi.domain.stages import STAGES
 from services.kpi.metrics import standing
 from services.kpi.metrics.deals import pipeline
 from services.kpi.metrics.funnel import funnel
 from services.kpi.metrics.question import ALL, Question, View
 from services.kpi.metrics.recurring import NO_COURSE, courses, shown
 from services.kpi.queries.decisions import decisions
+from services.kpi.queries.freshness import freshness
 from services.kpi.schemas.figures import Figure
 from shared import clock
 from shared.money import Money
@@ -38,8 +40,6 @@ async def export(runtime: Runtime) -> None:
             if not transient(error):
                 raise
             log.warning("gauges wait", error=str(error)[:200])
-        if runtime.health.consumer_at:
-            instruments.freshness.set(time.monotonic() - runtime.health.consumer_at)
         await asyncio.sleep(EVERY_SECONDS)
 
 
@@ -63,7 +63,8 @@ async def view_of(session: AsyncSession, runtime: Runtime, whole: Period, basis:
         company_currency=settings.currency,
         basis=basis,
     )
-    return View(session, question, await decisions(session, whole))
+    fresh = await freshness(session, STAGES, settings.freshness_seconds)
+    return View(session, question, await decisions(session, whole), fresh=fresh)
 
 
 async def _chain(view: View) -> None:
@@ -107,6 +108,9 @@ async def _standing(view: View) -> None:
         instruments.utilisation.set(_number(valve.utilisation))
     instruments.recycle_overdue.set(await standing.recycle_overdue(view))
     instruments.gaps.set(await standing.gaps(view))
+    for name, moment in view.fresh.complete_to.items():
+        seconds = math.inf if moment is None else (view.question.as_of - moment).total_seconds()
+        instruments.freshness.labels(name).set(seconds)
 
 
 def _number(value: float | None) -> float:

@@ -25,5 +25,7 @@ sla_waiting = _gauge("sla_waiting", "MQLs without a first contact, by the respon
 valve_threshold = _gauge("valve_threshold", "Score an MQL needs to be released for work")
 utilisation = _gauge("field_sales_utilisation_ratio", "Open work of field sales by its slots")
 recycle_overdue = _gauge("recycle_overdue", "Ended cycles waiting past the day they were to be taken up again")
-freshness = _gauge("metric_freshness_seconds", "Since kpi last looked for events and had taken in all it found")
+freshness = _gauge(
+    "metric_freshness_seconds", "Since the moment up to which all a department told is known", "publisher"
+)
 gaps = _gauge("sequence_gaps_open", "Streams with a number missing for more than a minute")

@@ -235,6 +235,13 @@ pulse = Table(
     _instant("moved_at"),
 )
 
+freshness = Table(
+    "freshness",
+    Base.metadata,
+    Column("publisher", Text, primary_key=True),
+    _instant("complete_to"),  # everything it told until then is known here
+)
+
 
 class StageDefinition(Base):
     """How the chain was cut; the newest version holds."""

@@ -11,7 +11,7 @@ A10 unsafe defaults (latest, auto-commit, slow metadata): none is left to the de
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,6 +34,7 @@ RENEW_AFTER_SECONDS = 24 * 3600
 RENEW_AFTER_RECORDS = 1_000_000_000
 SEND_TIMEOUT = 15.0
 CLOSE_TIMEOUT = 5.0
+KEPT_FOR_EVER = {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": "1048588"}
 
 __all__ = [
     "PARTITIONS",
@@ -185,15 +186,16 @@ async def _counted(future: "asyncio.Future[Any]", count: int) -> tuple[Any, int]
     return await future, count
 
 
-async def ensure_topics(servers: str, topics: Sequence[str], replication: int = 1) -> None:
-    """Create what is missing: 12 partitions, kept for ever. An existing topic is left as it is."""
+async def ensure_topics(
+    servers: str, topics: Sequence[str], replication: int = 1, config: Mapping[str, str] = KEPT_FOR_EVER
+) -> None:
+    """Create what is missing, with 12 partitions. An existing topic is left as it is."""
     admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=10_000)
     await admin.start()
     try:
         missing = set(topics) - set(await admin.list_topics())
-        config = {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": "1048588"}
         new = [
-            NewTopic(name, PARTITIONS, replication, topic_configs=config)  # type: ignore[call-arg, unused-ignore]  # untyped
+            NewTopic(name, PARTITIONS, replication, topic_configs=dict(config))  # type: ignore[call-arg, unused-ignore]  # untyped
             for name in sorted(missing)
         ]
         if new:

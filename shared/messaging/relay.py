@@ -15,9 +15,10 @@ import asyncpg
 import orjson
 import structlog
 
-from shared import failpoints, instruments
+from shared import clock, failpoints, instruments
 from shared.contracts.envelope import decode, with_sequence
 from shared.database import Database
+from shared.messaging.heartbeat import Pulse
 from shared.messaging.kafka import PARTITIONS, KafkaError, Outgoing, Sender, TopicPartition, open_reader
 from shared.sqlerrors import transient
 
@@ -51,11 +52,13 @@ UPDATE outbox SET type = $3, payload = $4, attempts = 0 WHERE id = $1
 class Relay:
     """Runs until cancelled. `wake` may be called from anywhere in this process after a commit."""
 
-    def __init__(self, database: Database, servers: str, publisher: str) -> None:
+    def __init__(self, database: Database, servers: str, publisher: str, heartbeats: str | None = None) -> None:
+        """`heartbeats` is the topic on which it says how far it has come."""
         self._database = database
         self._publisher = publisher
         self._servers = servers
         self._sender = Sender(servers, f"themodel-{publisher}-relay")
+        self._pulse = Pulse(self._sender, publisher, heartbeats) if heartbeats else None
         self._hint = asyncio.Event()
         self.leading = False
         self.moved_at = 0.0
@@ -98,13 +101,15 @@ class Relay:
 
     async def _drain(self, connection: asyncpg.Connection) -> None:
         while True:
+            asked = clock.utc_now()
             rows = await connection.fetch(_READ, FULL_ROWS if self._hint.is_set() else LIVE_ROWS)
             self._hint.clear()
             self.moved_at = time.monotonic()
-            if rows:
-                await self._publish(connection, rows)
+            all_sent = not rows or await self._publish(connection, rows)
             if len(rows) >= LIVE_ROWS:
                 continue
+            if self._pulse and all_sent:
+                await self._pulse.beat(asked)
             await asyncio.sleep(PACE_SECONDS)
             with contextlib.suppress(
                 TimeoutError
@@ -112,7 +117,8 @@ class Relay:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._hint.wait()
 
-    async def _publish(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
+    async def _publish(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> bool:
+        """Whether all of them are in Kafka now."""
         outgoing = [_outgoing(row) for row in rows]
         failpoints.reach("relay.after_read")
         try:
@@ -120,13 +126,13 @@ class Relay:
         except KafkaError as error:
             if getattr(error, "retriable", False) or not _names_a_record(error):
                 raise
-            await self._one_by_one(connection, outgoing)
-            return
+            return await self._one_by_one(connection, outgoing)
         failpoints.reach("relay.after_ack")
         await _settle(connection, [row.id for row in outgoing], ends)
         failpoints.reach("relay.after_settle")
+        return True
 
-    async def _one_by_one(self, connection: asyncpg.Connection, outgoing: Sequence[Outgoing]) -> None:
+    async def _one_by_one(self, connection: asyncpg.Connection, outgoing: Sequence[Outgoing]) -> bool:
         """One record is refused: send its neighbours, and void the culprit after a few tries, keeping its number."""
         for row in outgoing:
             try:
@@ -136,8 +142,9 @@ class Relay:
                     raise
                 if await connection.fetchval(_FAILED, row.id) >= ATTEMPTS:
                     await self._void(connection, row, error)
-                return  # what follows may be of the same stream: start again from the outbox
+                return False  # what follows may be of the same stream: start again from the outbox
             await _settle(connection, [row.id], ends)
+        return True
 
     async def _void(self, connection: asyncpg.Connection, row: Outgoing, error: KafkaError) -> None:
         kind = f"{self._publisher}.voided.v1"

@@ -3,17 +3,21 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.commands.remembering import remember
 from services.kpi.domain.periods import Period, months_after
+from services.kpi.domain.stages import STAGES
 from services.kpi.metrics.question import Question, View
 from services.kpi.queries.decisions import decisions
+from services.kpi.queries.freshness import freshness
 from shared import clock
 from shared.contracts.base import DIMENSIONS
 from shared.errors import Invalid
@@ -139,9 +143,13 @@ async def viewing(runtime: Runtime, question: Question) -> AsyncIterator[View]:
         async with runtime.database.reading() as session:
             # A replay swaps the tables; holding one of them, we see all of before or all of after.
             await session.execute(text("LOCK TABLE passage IN ACCESS SHARE MODE"))
-            yield View(session, question, await decisions(session, question.whole))
+            yield await _view(session, question, runtime)
         return
     async with runtime.database.transaction() as tx:
-        found = await decisions(tx.session, question.whole)
-        schema = await remember(tx.session, question.known_at, runtime.settings.zone)
-        yield View(tx.session, question, found, schema)
+        found = await _view(tx.session, question, runtime)
+        yield replace(found, schema=await remember(tx.session, question.known_at, runtime.settings.zone))
+
+
+async def _view(session: AsyncSession, question: Question, runtime: Runtime) -> View:
+    fresh = await freshness(session, STAGES, runtime.settings.freshness_seconds)
+    return View(session, question, await decisions(session, question.whole), fresh=fresh)

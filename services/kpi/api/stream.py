@@ -30,7 +30,7 @@ LOOK_SECONDS = 0.25
 HEARTBEAT_SECONDS = 15
 AGAIN_SECONDS = 2.0
 GOODBYE_SECONDS = 2.0  # for the last words to a slow client, within what a process has to end
-UNCHANGING = {"as_of"}  # moves with the clock, and alone is no news
+UNCHANGING = {"as_of", "fresh_to"}  # move with the clock, and alone are no news
 
 Snapshot = tuple[int, bytes]
 Mailbox = asyncio.Queue[Snapshot | None]

@@ -25,8 +25,9 @@ from services.kpi.projections.facts import Fact
 from shared import clock, failpoints
 from shared.database import NAMING
 from shared.errors import Refused
+from shared.messaging import offsets
 from shared.messaging.parking import Letter
-from shared.messaging.replay import Position, Replay, replaying
+from shared.messaging.replay import Replay, replaying
 from shared.service import Runtime
 
 NEXT, OLD = "kpi_next", "kpi_old"
@@ -180,8 +181,8 @@ async def _be_overtaken(runtime: Runtime, replay: Replay) -> None:
     """Wait until the live consumer has all that was read here, for what it has yet to take in is no difference."""
     for _ in range(round(OVERTAKEN_SECONDS / LOOK_SECONDS)):
         async with runtime.database.reading() as session:
-            standing = await _standing(session)
-        if all(standing.get(place, 0) >= offset for place, offset in replay.taken.items()):
+            where = await offsets.standing(session)
+        if all(where.get(place, 0) >= offset for place, offset in replay.taken.items()):
             return
         await asyncio.sleep(LOOK_SECONDS)
     raise Refused("kpi does not take in what is on the topics; see /readyz of kpi", rule="kpi_is_behind")
@@ -202,7 +203,9 @@ async def _change_over(runtime: Runtime, replay: Replay, report: Report, *, veri
             await tx.session.execute(text(setting))
         await tx.fetch(TURN, FOLDER)
         ends = await replay.ends()
-        standing = {place: min(to, ends[place]) for place, to in (await _standing(tx.session)).items() if place in ends}
+        standing = {
+            place: min(to, ends[place]) for place, to in (await offsets.standing(tx.session)).items() if place in ends
+        }
         async for letters in replay.read(standing):
             await _take(tx.session, runtime, letters, report)
         if verify:
@@ -219,12 +222,6 @@ async def _change_over(runtime: Runtime, replay: Replay, report: Report, *, veri
         await beat(tx.session, clock.utc_now())
         failpoints.reach("rebuild.before_switch")
         report.switched = True
-
-
-async def _standing(session: AsyncSession) -> Position:
-    """Where the live consumer stands; a topic it never read is left out."""
-    rows = await session.execute(text("SELECT topic, partition, next_offset FROM consumer_offset"))
-    return {(topic, number): offset for topic, number, offset in rows}
 
 
 async def _differences(session: AsyncSession) -> dict[str, tuple[int, int]]:

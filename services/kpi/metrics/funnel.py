@@ -73,6 +73,8 @@ def basis(view: View) -> dict[str, object]:
         "slice": asked.slice,
         "as_of": asked.as_of,
         "known_at": asked.known_at,
+        "fresh_to": view.fresh.fresh_to,
+        "late": view.fresh.late(asked.as_of),
         "definition_version": view.decisions.definition_version,
         "filters": dict(asked.filters),
     }

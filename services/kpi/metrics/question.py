@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.domain.decisions import Decisions
+from services.kpi.domain.freshness import Freshness
 from services.kpi.domain.periods import Period, cut, full
 from services.kpi.models import LIVE
 from shared.clock import start_of_day
@@ -62,6 +63,7 @@ class View:
     question: Question
     decisions: Decisions
     schema: str = LIVE
+    fresh: Freshness = field(default_factory=Freshness)
 
     async def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Rows of `query`; `{schema}` in it stands for where the tables are, the cut and the filters are bound."""
