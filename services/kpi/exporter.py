@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from datetime import date, timedelta
 
 import structlog
@@ -12,6 +13,7 @@ from services.kpi import instruments
 from services.kpi.domain.periods import Period, months_after
 from services.kpi.domain.stages import STAGES
 from services.kpi.metrics import standing
+from services.kpi.metrics.conservation import conservation
 from services.kpi.metrics.deals import pipeline
 from services.kpi.metrics.funnel import funnel
 from services.kpi.metrics.question import ALL, Question, View
@@ -26,16 +28,22 @@ from shared.sqlerrors import transient
 
 log = structlog.get_logger()
 EVERY_SECONDS = 5.0
+CHECK_SECONDS = 120.0  # conservation looks at everything there is
 NAN = float("nan")
 
 
 async def export(runtime: Runtime) -> None:
     """Runs until cancelled; a database that is away only leaves the gauges as they were."""
+    checked = -CHECK_SECONDS
     while True:
         try:
             async with runtime.database.reading() as session:
                 await session.execute(text("LOCK TABLE passage IN ACCESS SHARE MODE"))
-                await read(session, runtime)
+                view = await read(session, runtime)
+                if time.monotonic() - checked > CHECK_SECONDS:
+                    for check, kept in (await conservation(view)).items():
+                        instruments.unconserved.labels(check.id).set(kept.broken)
+                    checked = time.monotonic()
         except Exception as error:
             if not transient(error):
                 raise
@@ -43,14 +51,15 @@ async def export(runtime: Runtime) -> None:
         await asyncio.sleep(EVERY_SECONDS)
 
 
-async def read(session: AsyncSession, runtime: Runtime) -> None:
-    """Set every gauge once."""
+async def read(session: AsyncSession, runtime: Runtime) -> View:
+    """Set every gauge that is read often."""
     today = clock.day_of(clock.utc_now(), runtime.settings.zone)
     month = Period(today.replace(day=1), months_after(today, 1))
     view = await view_of(session, runtime, month)
     await _chain(view)
     await _recurring(view, today)
     await _standing(view)
+    return view
 
 
 async def view_of(session: AsyncSession, runtime: Runtime, whole: Period, basis: str = "booked") -> View:

@@ -4,12 +4,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from services.kpi.api.questions import FunnelAsked, MetricAsked, MrrAsked, viewing
+from services.kpi.api.questions import Asked, FunnelAsked, MetricAsked, MrrAsked, viewing
 from services.kpi.domain.stages import READY_MADE
 from services.kpi.metrics.catalogue import CATALOGUE, answer
+from services.kpi.metrics.conservation import conservation
 from services.kpi.metrics.funnel import funnel
 from services.kpi.metrics.mrr import mrr
-from services.kpi.schemas.figures import CatalogueOut, FunnelOut, MetricAbout, MetricOut, MrrOut
+from services.kpi.schemas.figures import (
+    CatalogueOut,
+    CheckOut,
+    ConservationOut,
+    FunnelOut,
+    MetricAbout,
+    MetricOut,
+    MrrOut,
+)
 from shared.errors import Invalid, NotFound
 from shared.http.door import Door
 
@@ -62,3 +71,19 @@ async def get_mrr(request: Request, asked: Annotated[MrrAsked, Query()]) -> MrrO
     runtime = request.app.state.runtime
     async with viewing(runtime, asked.question(runtime, basis=asked.basis)) as view:
         return await mrr(view)
+
+
+@router.get("/conservation")
+async def get_conservation(request: Request) -> ConservationOut:
+    """Whether anything stands without what must come first: then an event was lost, or a fold is wrong."""
+    runtime = request.app.state.runtime
+    async with viewing(runtime, Asked.model_validate({}).question(runtime)) as view:
+        found = await conservation(view)
+    as_of = view.question.as_of
+    return ConservationOut(
+        holds=not any(kept.broken for kept in found.values()),
+        checks=[CheckOut(id=check.id, ja=check.ja, en=check.en, **kept._asdict()) for check, kept in found.items()],
+        as_of=as_of,
+        fresh_to=view.fresh.fresh_to,
+        late=view.fresh.late(as_of),
+    )

@@ -157,6 +157,25 @@ class CatalogueOut(Answer):
     items: list[MetricAbout]
 
 
+class CheckOut(Answer):
+    """`examples` are broken ones: a lead and its cycle, or an opportunity."""
+
+    id: str
+    ja: str
+    en: str
+    looked_at: int
+    broken: int
+    examples: list[str]
+
+
+class ConservationOut(Answer):
+    holds: bool
+    checks: list[CheckOut]
+    as_of: datetime
+    fresh_to: datetime | None
+    late: list[str] = Field(description="departments whose news may be missing: what is on its way may look broken")
+
+
 class Movements(Answer):
     """Amounts without a sign: contraction and churn go down."""
 

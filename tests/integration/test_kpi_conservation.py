@@ -1,0 +1,88 @@
+"""What cannot be without an earlier event is found when that event is missing, and nothing else is."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from services.kpi.app import SERVICE
+from services.kpi.metrics.conservation import CHECKS
+from shared.contracts import field_sales, inside_sales, marketing
+from shared.contracts.base import Event
+from shared.ids import told_id
+from tests.support.kpi import records, take, worked_example
+from tests.support.rig import MakeRig, Rig
+
+LEAD, DEAL = told_id("lead", "A"), told_id("opportunity", "D")
+OPENED = marketing.LeadCreated(lead_id=LEAD, cycle=1)
+ACCEPTED = inside_sales.MqlAccepted(lead_id=LEAD, cycle=1)
+STARTED = field_sales.OpportunityOpened(opportunity_id=DEAL, lead_id=LEAD, cycle=1, origin="sql")
+LOST = field_sales.DealLost(opportunity_id=DEAL, lead_id=LEAD, cycle=1, reason="price")
+RETURNED = field_sales.SqlReturned(opportunity_id=DEAL, lead_id=LEAD, cycle=1, reason="no_need", recyclable=True)
+HANDED = inside_sales.SqlAccepted(lead_id=LEAD, cycle=1, opportunity_id=DEAL)
+
+
+@pytest.fixture
+async def kpi(make_rig: MakeRig) -> Rig:
+    return await make_rig(SERVICE)
+
+
+async def found(rig: Rig) -> dict[str, Any]:
+    answer = await rig.client("viewer").get("/v1/conservation")
+    assert answer.status_code == 200, answer.text
+    whole: dict[str, Any] = answer.json()
+    assert whole["holds"] == (not any(check["broken"] for check in whole["checks"]))
+    return {check["id"]: check for check in whole["checks"]}
+
+
+async def broken(rig: Rig) -> dict[str, list[str]]:
+    return {name: check["examples"] for name, check in (await found(rig)).items() if check["broken"]}
+
+
+async def test_nothing_told_is_nothing_broken(kpi: Rig) -> None:
+    assert list(await found(kpi)) == [check.id for check in CHECKS]
+    assert await broken(kpi) == {}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "check", "name"),
+    [
+        (OPENED, ACCEPTED, "cycles", f"{LEAD}/1"),
+        (HANDED, RETURNED, "sqls", str(DEAL)),
+        (STARTED, LOST, "deals", str(DEAL)),
+    ],
+)
+async def test_a_missing_event_is_found_until_it_comes(
+    kpi: Rig, first: Event, then: Event, check: str, name: str
+) -> None:
+    await kpi.hand_over([kpi.record(OPENED, LEAD)] if check != "cycles" else [])
+    await kpi.hand_over([kpi.record(then, DEAL)])
+    assert await broken(kpi) == {check: [name]}
+    await kpi.hand_over([kpi.record(first, LEAD)])
+    assert await broken(kpi) == {}
+    assert (await found(kpi))[check]["looked_at"] == 1
+
+
+async def test_a_cycle_in_two_places_or_none_is_found(kpi: Rig) -> None:
+    await kpi.hand_over([kpi.record(OPENED, LEAD)])
+    again = (
+        "INSERT INTO place (lead_id, cycle, at, place, latest) SELECT lead_id, 1, now(), 'opp_won', latest FROM place"
+    )
+    async with kpi.database.transaction() as tx:
+        await tx.session.execute(text(again))
+    assert await broken(kpi) == {"places": [f"{LEAD}/1"]}
+    async with kpi.database.transaction() as tx:
+        await tx.session.execute(text("DELETE FROM place"))
+    assert await broken(kpi) == {"places": [f"{LEAD}/1"]}
+
+
+async def test_the_worked_example_is_whole(kpi: Rig) -> None:
+    told, _ = worked_example()
+    await take(kpi, records(kpi, told))
+    assert await broken(kpi) == {}
+    assert (await found(kpi))["places"]["looked_at"] == 14
+
+
+async def test_a_loaded_history_may_begin_in_the_middle(kpi: Rig) -> None:
+    await kpi.hand_over([kpi.record(LOST, DEAL, source="/load/old/field_sales", replay_only=True)])
+    assert await broken(kpi) == {}
