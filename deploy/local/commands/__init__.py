@@ -10,6 +10,7 @@ COMMANDS = {  # name: module in this folder and its function, or its Typer for c
     "replay": "replay:replay",
     "dead-letters": "dead_letters:dead_letters",
     "where": "where:where",
+    "doctor": "doctor:doctor",
     "openapi": "documents:openapi",
     "asyncapi": "documents:asyncapi",
 }

@@ -1,0 +1,1 @@
+"""What `themodel doctor` looks at, one module a part of the system."""

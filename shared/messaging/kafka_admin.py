@@ -1,0 +1,86 @@
+"""What the brokers say of themselves and of topics; asked by people, not by services."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from shared.messaging.kafka import CLOSE_TIMEOUT, close_within
+
+NO_ERROR = 0
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """Of its partitions the worst: the fewest replicas, the fewest of them in sync."""
+
+    partitions: int
+    leaderless: int
+    replicas: int
+    in_sync: int
+    settings: dict[str, str] = field(default_factory=dict)  # as Kafka names them
+
+    @property
+    def retention_ms(self) -> int:
+        """-1: for ever."""
+        return int(self.settings["retention.ms"])
+
+    @property
+    def min_in_sync(self) -> int:
+        return int(self.settings["min.insync.replicas"])
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """`topics` holds None for one that is not there."""
+
+    brokers: int
+    topics: dict[str, TopicState | None]
+
+
+async def describe(servers: str, names: Sequence[str]) -> ClusterState:
+    """The cluster and these topics. Raises KafkaError or OSError where it does not answer."""
+    async with _admin(servers) as admin:
+        cluster = await admin.describe_cluster()
+        there = set(await admin.list_topics()) & set(names)
+        found = {each["topic"]: each for each in await admin.describe_topics(sorted(there))} if there else {}
+        settings = await _settings(admin, sorted(there)) if there else {}
+    states = {
+        name: _state(found[name]["partitions"], settings.get(name, {}))
+        if name in found and found[name]["error_code"] == NO_ERROR
+        else None
+        for name in names
+    }
+    return ClusterState(len(cluster["brokers"]), states)
+
+
+async def _settings(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    return {
+        resource["resource_name"]: {each["config_names"]: each["config_value"] for each in resource["config_entries"]}
+        for response in await admin.describe_configs(asked)
+        for resource in response.to_object()["resources"]
+    }
+
+
+def _state(partitions: Sequence[Any], settings: dict[str, str]) -> TopicState:
+    return TopicState(
+        partitions=len(partitions),
+        leaderless=sum(each["leader"] < 0 for each in partitions),
+        replicas=min(len(each["replicas"]) for each in partitions),
+        in_sync=min(len(each["isr"]) for each in partitions),
+        settings=settings,
+    )
+
+
+@asynccontextmanager
+async def _admin(servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=10_000)
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await close_within(CLOSE_TIMEOUT, admin.close())
