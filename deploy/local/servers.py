@@ -84,6 +84,12 @@ class Servers:
                 return
         raise CommandError(f"No broker of KAFKA_BOOTSTRAP_SERVERS={named} can be reached.")
 
+    def admin_url(self, service: str) -> str:
+        """Who may create databases beside that of a service, as far as we know one."""
+        if self.environ.get(url_variable(service)):
+            return self.environ.get("DATABASE_URL") or self._url(service)
+        return self.postgres.admin_url if self.postgres else self.environ["DATABASE_URL"]
+
     def environment(self) -> dict[str, str]:
         """What the services are told."""
         kafka = self.kafka.bootstrap if self.kafka else self.environ["KAFKA_BOOTSTRAP_SERVERS"]

@@ -1,16 +1,18 @@
 """What the brokers say of themselves and of topics; asked by people, not by services."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from shared.messaging.kafka import CLOSE_TIMEOUT, close_within
+from shared.messaging.kafka import CLOSE_TIMEOUT, MessageSizeTooLargeError, close_within
 
 NO_ERROR = 0
+LARGEST_BATCH = 1_048_588  # what a broker takes by default
 
 
 @dataclass(frozen=True)
@@ -84,3 +86,42 @@ async def _admin(servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
         yield admin
     finally:
         await close_within(CLOSE_TIMEOUT, admin.close())
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """As it lies on a topic; `timestamp` in milliseconds since the epoch."""
+
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+async def append(servers: str, topic: str, records: Mapping[int, Sequence[Record]]) -> None:
+    """Put records at the ends of partitions exactly as they are, in order: for what a backup holds."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=servers,
+        acks="all",
+        enable_idempotence=True,
+        max_batch_size=LARGEST_BATCH,
+        max_request_size=2 * LARGEST_BATCH,
+    )
+    try:
+        await producer.start()
+        for partition, found in records.items():
+            batch = producer.create_batch()
+            for record in found:
+                if not _added(batch, record):
+                    await (await producer.send_batch(batch, topic, partition=partition))
+                    batch = producer.create_batch()
+                    if not _added(batch, record):
+                        raise MessageSizeTooLargeError(f"{topic}/{partition}: {len(record.value or b'')} bytes")
+            await (await producer.send_batch(batch, topic, partition=partition))
+    finally:
+        await close_within(CLOSE_TIMEOUT, producer.stop())
+
+
+def _added(batch: Any, record: Record) -> bool:
+    told = batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers)
+    return told is not None

@@ -38,6 +38,32 @@ INSERT INTO relay_offset AS r (topic, partition, next_offset)
 SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[])
 ON CONFLICT (topic, partition) DO UPDATE SET next_offset = greatest(r.next_offset, excluded.next_offset)
 """
+_PUBLISHED = """
+published AS (SELECT stream, max(n) AS last FROM unnest($1::text[], $2::bigint[]) AS x(stream, n) GROUP BY stream)
+"""
+# Locks the counters: whoever tells of these journeys meanwhile comes after.
+_LIFT = f"""
+WITH {_PUBLISHED} INSERT INTO outbox_stream AS s (stream, last_sequence)
+SELECT stream, last FROM published ORDER BY stream
+ON CONFLICT (stream) DO UPDATE SET last_sequence = greatest(s.last_sequence, excluded.last_sequence)
+"""
+# A restored database may have told something before its relay knew how far it had once been. Those numbers are taken,
+# and readers would pass over what comes under them: they get the next ones, in their order.
+_TAKE_BACK = f"""
+WITH {_PUBLISHED} UPDATE outbox o SET sequence = -o.sequence FROM published p
+WHERE o.stream = p.stream AND EXISTS (SELECT FROM outbox x WHERE x.stream = p.stream AND x.sequence <= p.last)
+RETURNING o.stream
+"""
+_NUMBER_ANEW = f"""
+WITH {_PUBLISHED}, numbered AS (
+    SELECT o.id, o.stream, p.last + row_number() OVER (PARTITION BY o.stream ORDER BY o.id) AS number
+    FROM outbox o JOIN published p USING (stream) WHERE o.sequence < 0
+), written AS (
+    UPDATE outbox o SET sequence = n.number FROM numbered n WHERE o.id = n.id
+)
+UPDATE outbox_stream s SET last_sequence = n.last
+FROM (SELECT stream, max(number) AS last FROM numbered GROUP BY stream) AS n WHERE s.stream = n.stream
+"""
 _FAILED = "UPDATE outbox SET attempts = attempts + 1 WHERE id = $1 RETURNING attempts"
 _VOID = """
 WITH dead AS (
@@ -169,14 +195,11 @@ class Relay:
             return
         async with connection.transaction():
             await connection.execute("DELETE FROM outbox WHERE event_id = ANY($1::uuid[])", [f["id"] for f in found])
-            await connection.execute(
-                "INSERT INTO outbox_stream AS s (stream, last_sequence) "
-                "SELECT stream, max(n) FROM unnest($1::text[], $2::bigint[]) AS x(stream, n) GROUP BY stream "
-                "ORDER BY stream ON CONFLICT (stream) DO UPDATE "
-                "SET last_sequence = greatest(s.last_sequence, excluded.last_sequence)",
-                [f["key"] for f in found],
-                [f["sequence"] for f in found],
-            )
+            published = [f["key"] for f in found], [f["sequence"] for f in found]
+            await connection.execute(_LIFT, *published)
+            if again := await connection.fetch(_TAKE_BACK, *published):
+                log.error("numbers told anew", journeys=len({row["stream"] for row in again}), events=len(again))
+                await connection.execute(_NUMBER_ANEW, *published)
             await _settle(connection, [], {(topic, p): end for p, end in ends.items()})
         log.info("relay caught up with its own topic", events=len(found))
 

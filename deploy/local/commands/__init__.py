@@ -10,6 +10,8 @@ COMMANDS = {  # name: module in this folder and its function, or its Typer for c
     "replay": "replay:replay",
     "dead-letters": "dead_letters:dead_letters",
     "where": "where:where",
+    "backup": "backup:backup",
+    "restore": "restore:restore",
     "doctor": "doctor:doctor",
     "openapi": "documents:openapi",
     "asyncapi": "documents:asyncapi",
