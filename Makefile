@@ -7,7 +7,7 @@ UV := $(BIN)/uv
 DEMO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check format lock schemas bench clean
+.PHONY: help up test soak check format lock schemas bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ lock: $(UV) ## write the requirement files anew
 
 schemas: $(VENV)/.product ## write the golden schemas of the events; refuses what would break a reader
 	@$(BIN)/python -m shared.contracts.evolution
+
+soak: $(VENV)/.dev ## random faults under load: make soak MINUTES=10 SEED=1
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED),)
 
 bench: $(VENV)/.product ## the benchmarks, as ratios in one run
 	@$(BIN)/python -m deploy.bench

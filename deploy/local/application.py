@@ -1,8 +1,10 @@
 """The command line as a typer application."""
 
 import importlib
+import logging
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -42,8 +44,26 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
 
 
 def run() -> None:
+    logging.getLogger("aiokafka").setLevel(
+        logging.CRITICAL
+    )  # what it cannot do comes as an error; the rest is not for people
     try:
         application(sys.argv[1:])()
     except CommandError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]{escape(str(error))}[/red]")
-        sys.exit(1)
+        _stop(str(error))
+    except Exception as error:
+        if not _of_an_engine(error):
+            raise
+        _stop(f"PostgreSQL or Kafka does not answer ({error or type(error).__name__}); is `themodel up` running?")
+
+
+def _of_an_engine(error: Exception) -> bool:
+    """One that is away. Told by its module: importing the clients for it would cost every command half a second."""
+    module, state = type(error).__module__.partition(".")[0], getattr(error, "sqlstate", None)
+    away = isinstance(error, ConnectionError | TimeoutError) or (state or "")[:2] in ("08", "57")
+    return away or (module == "aiokafka" and "Connection" in type(error).__name__)
+
+
+def _stop(told: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]{escape(told)}[/red]")
+    sys.exit(1)

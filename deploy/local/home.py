@@ -134,6 +134,8 @@ class Home:
     def password(self, role: str) -> str:
         """The role's password, generated the first time it is asked for."""
         file = self.secrets / role
+        if not self.secrets.is_dir():
+            raise CommandError(f"Nothing was ever started in {self.root}: `themodel up` comes first.")
         try:
             return file.read_text().strip()
         except FileNotFoundError:

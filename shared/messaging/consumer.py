@@ -42,6 +42,9 @@ class Store(Protocol):
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The next offset of each partition, creating rows that are missing."""
 
+    async def standing(self) -> dict[tuple[str, int], int]:
+        """The next offset by topic and partition, as it stands now."""
+
     async def apply(self, ends: Ends, batch: Batch) -> None:
         """One transaction: fence, then effects. Raises Fenced."""
 
@@ -140,6 +143,20 @@ class Loop:
             if now - max(calm, self.moved) > stuck:
                 log.error("consumer does not move", behind=behind, seconds=round(now - self.moved))
                 return
+            await self._look_back(stood)
+
+    async def _look_back(self, stood: dict[TopicPartition, int]) -> None:
+        """A database that was restored, or lost its last commits in a crash, knows less than we have given it. While
+        nothing new comes no batch of ours would find out, and what it has lost would wait for the next event."""
+        try:
+            standing = await self.store.standing()
+        except Exception as error:
+            if not transient(error):
+                raise
+            return  # the next look
+        if any(standing.get((place.topic, place.partition), 0) < offset for place, offset in stood.items()):
+            log.warning("consumer reads again what its database has lost")
+            self.owned = None
 
     async def tell_kafka(self) -> None:
         """Kafka's own committed offsets, for lag tools only: late, bounded, errors ignored."""

@@ -125,3 +125,10 @@ async def append(servers: str, topic: str, records: Mapping[int, Sequence[Record
 def _added(batch: Any, record: Record) -> bool:
     told = batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers)
     return told is not None
+
+
+async def committed(servers: str, group: str) -> dict[tuple[str, int], int]:
+    """What Kafka knows of a group's offsets, by topic and partition: for lag tools, never what a reader goes by."""
+    async with _admin(servers) as admin:
+        found = await admin.list_consumer_group_offsets(group)
+    return {(place.topic, place.partition): told.offset for place, told in found.items() if told.offset >= 0}

@@ -43,6 +43,10 @@ class Receiver(ABC):
         async with self._database.transaction() as tx:
             return await offsets.load(tx.session, partitions)
 
+    async def standing(self) -> dict[tuple[str, int], int]:
+        async with self._database.reading() as session:
+            return await offsets.standing(session)
+
     async def apply(self, ends: Ends, batch: Batch) -> None:
         records = _in_order(batch)
         try:

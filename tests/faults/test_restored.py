@@ -94,6 +94,8 @@ async def test_19_a_reader_that_went_back_reads_again_what_it_has_lost(sides: Ma
     await send(publisher)
     await quiet(publisher, reader)
     await go_back(reader)
+    await quiet(publisher, reader)  # also while nothing new comes
+    assert await broken(publisher, reader) == []
     await publisher.say(*keys)
     await send(publisher)
     await quiet(publisher, reader)

@@ -15,6 +15,13 @@ from deploy.local.processes import run_once
 # What a replay is making at that moment is made anew by the next.
 _PASSING = ("--exclude-schema=kpi_next", "--exclude-schema=kpi_old")
 PATIENCE_SECONDS = 30.0
+_ANALYZE = """
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('ANALYZE %I', name);
+    END LOOP;
+END $$
+"""
 
 
 async def dump(url: str, snapshot: str, file: Path) -> None:
@@ -27,7 +34,7 @@ async def load(url: str, file: Path) -> None:
     await _run(url, "pg_restore", "--single-transaction", "--exit-on-error", str(file))
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute("ANALYZE")
+        await connection.execute(_ANALYZE)
     finally:
         await connection.close()
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -14,6 +15,7 @@ from deploy.local.backup.making import Tell
 from deploy.local.backup.manifest import Manifest
 from deploy.local.errors import CommandError
 from shared.contracts.envelope import Undecodable, decode
+from shared.contracts.marketing import LeadErased
 from shared.messaging.kafka import PARTITIONS, TopicPartition, ensure_topics, open_reader
 
 Migrate = Callable[[str, str], Awaitable[None]]
@@ -22,10 +24,12 @@ Migrate = Callable[[str, str], Awaitable[None]]
 
 @dataclass
 class Restored:
-    """`forgotten` counts by type what the service told since: the others know it, the service no longer does."""
+    """`forgotten` counts by type what the service told since: the others know it, the service no longer does.
+    `erased` are people who were forgotten since, and are known again: they must be erased again."""
 
     kept: str
     forgotten: Counter[str] = field(default_factory=Counter)
+    erased: list[str] = field(default_factory=list)
 
 
 async def restore_set(
@@ -109,23 +113,24 @@ async def restore_service(
         url = beside.url(new)
         await load(url, folder / part.file)
         await migrate(service, url)
-        forgotten = await _told_since(url, servers, topic)
+        told = await _told_since(url, servers, topic)
         await beside.exchange(new, kept)
     except BaseException:
         await beside.drop(new)
         raise
-    return Restored(kept, forgotten)
+    erased = [str(data["lead_id"]) for kind, data in told if kind == LeadErased.type]
+    return Restored(kept, Counter(kind for kind, _ in told), erased)
 
 
-async def _told_since(url: str, servers: str, topic: str) -> Counter[str]:
-    """By type, what lies on the service's own topic behind all that this database knows of."""
+async def _told_since(url: str, servers: str, topic: str) -> list[tuple[str, dict[str, Any]]]:
+    """Type and data of what lies on the service's own topic behind all that this database knows of."""
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch("SELECT partition, next_offset FROM relay_offset WHERE topic = $1", topic)
         unsent = {str(row["event_id"]) for row in await connection.fetch("SELECT event_id FROM outbox")}
     finally:
         await connection.close()
-    known, found = {row["partition"]: row["next_offset"] for row in rows}, Counter[str]()
+    known, found = {row["partition"]: row["next_offset"] for row in rows}, list[tuple[str, dict[str, Any]]]()
     places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
     async with open_reader(servers, "themodel-restore") as reader:
         reader.assign(places)
@@ -136,9 +141,9 @@ async def _told_since(url: str, servers: str, topic: str) -> Counter[str]:
             for records in (await reader.getmany(timeout_ms=200, max_records=5000)).values():
                 for record in records:
                     try:
-                        meta, _ = decode(record.value, record.headers)
+                        meta, data = decode(record.value, record.headers)
                     except Undecodable:
                         continue
                     if meta.id not in unsent and not meta.replay_only:
-                        found[meta.type] += 1
+                        found.append((meta.type, data))
     return found

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from deploy.local.client import client, reach
 from deploy.local.commands.backup import known, showing
 from deploy.local.errors import CommandError
 from deploy.local.home import Home
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from deploy.local.backup.databases import Beside
     from deploy.local.backup.making import Tell
     from deploy.local.backup.manifest import Manifest
+
+PATIENCE_SECONDS = 20.0  # for a service whose database has just been exchanged
 
 
 def restore(
@@ -137,7 +141,22 @@ async def _service(servers: Servers, folder: Path, manifest: "Manifest", service
         migrate=_migrate,
     )
     told = {"services": [service], "as_of": manifest.made_at.isoformat(), "kept": found.kept}
-    return {**told, "forgotten": dict(found.forgotten.most_common())}
+    left = [lead for lead in found.erased if not await asyncio.to_thread(_erased_again, lead)]
+    return {**told, "forgotten": dict(found.forgotten.most_common()), "erased": len(found.erased), "to_erase": left}
+
+
+def _erased_again(lead: str) -> bool:
+    """Somebody who was forgotten since the backup is forgotten again, by marketing and then by everybody."""
+    stop = time.monotonic() + PATIENCE_SECONDS
+    with client("marketing") as http:
+        while True:
+            with contextlib.suppress(CommandError):
+                answered = reach("marketing", lambda: http.post(f"/v1/leads/{lead}/erase"))
+                if answered.is_success or answered.status_code == 404:  # captured since: not known again
+                    return True
+            if time.monotonic() > stop:
+                return False
+            time.sleep(0.5)
 
 
 async def _migrate(service: str, url: str) -> None:
@@ -172,6 +191,10 @@ def _words(told: dict[str, Any]) -> str:
         f"{service} is back{' as of ' + told['as_of'] if 'as_of' in told else ''}; it reads again what it has missed.",
         f"As it was, it is kept: themodel restore --service {service} --kept {told['kept']} brings it back.",
     ]
+    if told.get("erased"):
+        lines.append(f"{told['erased']} people who were erased since were erased again.")
+    if left := told.get("to_erase"):
+        lines.append(f"These could not be; POST /v1/leads/<id>/erase of marketing: {', '.join(left)}")
     if forgotten := told.get("forgotten"):
         lines.append(f"The others know of this, and {service} no longer does; enter again what is still needed:")
         lines += [f"  {count:6} {kind}" for kind, count in forgotten.items()]
