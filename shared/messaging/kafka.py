@@ -115,7 +115,7 @@ class Sender:
         for row in rows:
             groups.setdefault((row.topic, row.partition), []).append(row)
         futures = []
-        now = int(time.time() * 1000)  # the broker refuses stamps of the future, so never the event's own time
+        now = int(time.time() * 1000)  # where the broker does not stamp itself it refuses the future: not the event's
         for (topic, partition), found in groups.items():
             batch, count = producer.create_batch(), 0
             for row in found:
@@ -191,7 +191,12 @@ async def ensure_topics(servers: str, topics: Sequence[str], replication: int = 
     await admin.start()
     try:
         missing = set(topics) - set(await admin.list_topics())
-        config = {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": "1048588"}
+        config = {
+            "retention.ms": "-1",
+            "cleanup.policy": "delete",
+            "max.message.bytes": "1048588",
+            "message.timestamp.type": "LogAppendTime",  # a sender's stamp is refused when it is an hour ahead
+        }
         new = [
             NewTopic(name, PARTITIONS, replication, topic_configs=config)  # type: ignore[call-arg, unused-ignore]  # untyped
             for name in sorted(missing)
