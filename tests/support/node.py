@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import cache
 from typing import IO, Literal, TypeVar
 
 import psutil
@@ -29,6 +30,7 @@ from tests.support.messaging import LONG, Side, journeys
 
 Role = Literal["relay", "tell", "read", "redrive"]
 T = TypeVar("T")
+AT_WORK = "at work"
 
 
 class Node:
@@ -53,6 +55,11 @@ class Node:
     async def dies(self, seconds: float = LONG) -> int:
         """The code it ends with; negative is the signal."""
         return await self._sees(self._process.poll, seconds)
+
+    async def works(self, seconds: float = LONG) -> None:
+        """It has joined the others: it reads, or has told something."""
+        await self._sees(lambda: True if AT_WORK in self.said() else None, seconds)
+        assert self.lives(), self.said()
 
     async def stands_still(self, seconds: float = LONG) -> None:
         """Until a failpoint, or somebody, has frozen it."""
@@ -107,6 +114,13 @@ def _put_forward(seconds: float) -> None:
     time.time_ns = lambda: nanoseconds() + round(seconds * 1e9)
 
 
+@cache
+def _at_work() -> None:
+    """Said once."""
+    sys.stdout.write(f"{AT_WORK}\n")
+    sys.stdout.flush()
+
+
 async def _tell(side: Side, build: Build) -> None:
     """A replica of a publisher: it announces to journeys it shares with others, and relays where it can lead."""
     relay = asyncio.create_task(Relay(side.database, side.kafka, side.name).run())
@@ -114,6 +128,7 @@ async def _tell(side: Side, build: Build) -> None:
         async with side.database.transaction() as tx:
             for key in journeys():
                 tx.announce(lead_created(build, key), journey=key, at=clock.utc_now())
+        _at_work()
         await asyncio.sleep(0.1)
     relay.result()
 
@@ -128,7 +143,7 @@ def _work(build: Build, role: str, told: list[str]) -> Awaitable[object]:
     inbox = Inbox(first.database, handlers_of(build), {publisher.topic: publisher.name}, first.dead_topic)
     if role == "redrive":
         return inbox.redrive()
-    return consume(first.kafka, first.group, [publisher.topic], inbox)
+    return consume(first.kafka, first.group, [publisher.topic], inbox, _at_work)
 
 
 async def _main(ahead: str, build: Build, role: str, *told: str) -> None:
