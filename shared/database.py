@@ -263,10 +263,13 @@ class Database:
                 await used.close()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """One consistent read-only view."""
+    async def reading(self, *, holding: str | None = None) -> AsyncIterator[AsyncSession]:
+        """One consistent read-only view. While it lasts nobody puts another table in the place of `holding`, and it is
+        held before the view is taken: the view of a table that came afterwards would lack its newest rows."""
         async with self._sessions() as session:
             await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            if holding is not None:
+                await session.execute(text(f"LOCK TABLE {holding} IN ACCESS SHARE MODE"))
             await session.execute(text(_READ_ONLY))
             try:
                 yield session

@@ -5,7 +5,6 @@ import time
 from datetime import date, timedelta
 
 import structlog
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi import instruments
@@ -15,6 +14,7 @@ from services.kpi.metrics.deals import pipeline
 from services.kpi.metrics.funnel import funnel
 from services.kpi.metrics.question import ALL, Question, View
 from services.kpi.metrics.recurring import NO_COURSE, courses, shown
+from services.kpi.models import SWAPPED
 from services.kpi.queries.decisions import decisions
 from services.kpi.schemas.figures import Figure
 from shared import clock
@@ -31,8 +31,7 @@ async def export(runtime: Runtime) -> None:
     """Runs until cancelled; a database that is away only leaves the gauges as they were."""
     while True:
         try:
-            async with runtime.database.reading() as session:
-                await session.execute(text("LOCK TABLE passage IN ACCESS SHARE MODE"))
+            async with runtime.database.reading(holding=SWAPPED) as session:
                 await read(session, runtime)
         except Exception as error:
             if not transient(error):
