@@ -14,10 +14,11 @@ from sqlalchemy import Select, delete, select
 
 from services.kpi.commands.reading import Unusable, fact_of
 from services.kpi.commands.recording import record
-from services.kpi.projections.facts import Fact
+from services.kpi.projections.facts import LEAD_ERASED, Fact
 from shared import clock
 from shared.contracts.envelope import Meta
 from shared.database import Transaction
+from shared.forgetting import forget_person
 from shared.messaging import offsets, parking
 from shared.messaging.offsets import Ends
 from shared.messaging.parking import Letter, Stream, parked_event
@@ -66,6 +67,7 @@ class FactStore(Receiver):
 
 async def _union(tx: Transaction, facts: Sequence[tuple[Letter, Fact]], zone: ZoneInfo) -> None:
     fresh = await record(tx.session, [fact for _, fact in facts], zone=zone, now=clock.utc_now())
+    await forget_person(tx, {fact.lead_id for _, fact in facts if fact.type == LEAD_ERASED and fact.lead_id})
     new = {fact.id: letter.meta for letter, fact in facts if fact.id in fresh}
     outcomes = Counter(meta.type for meta in new.values())
     again = Counter(fact.type for _, fact in facts)
