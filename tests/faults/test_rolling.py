@@ -89,7 +89,7 @@ async def cheered(publisher: Side, reader: Side) -> None:
     async def heard() -> bool:
         async with reader.database.reading() as session:
             query = text("SELECT count(*) FROM heard WHERE id = ANY(:told)")
-            return await session.scalar(query, {"told": told}) == len(journeys())
+            return int(await session.scalar(query, {"told": told}) or 0) == len(journeys())
 
     await until(heard, LONG)
 

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from services.kpi.app import SERVICE
 from services.kpi.commands import rebuilding
 from services.kpi.commands.rebuilding import Report, rebuild
+from services.kpi.commands.storing import beat
 from shared.contracts import marketing
 from shared.errors import Refused
 from shared.ids import told_id
@@ -85,7 +86,7 @@ async def test_who_asks_as_the_tables_change_over_sees_what_came_last(
     """What is folded in the act of changing over is not in a view that was taken before it."""
     await kpi.hand_over(await published(kpi, "A"))
     viewer, asked = kpi.client("viewer"), list[asyncio.Task[httpx.Response]]()
-    fold, beat = rebuilding._fold_all, rebuilding.beat
+    fold = rebuilding._fold_all
 
     async def fold_and_hear_more(*arguments: Any) -> None:
         await fold(*arguments)
