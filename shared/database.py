@@ -264,11 +264,10 @@ class Database:
 
     @asynccontextmanager
     async def reading(self, *, holding: str | None = None) -> AsyncIterator[AsyncSession]:
-        """One consistent read-only view. While it lasts nobody puts another table in the place of `holding`, and it is
-        held before the view is taken: the view of a table that came afterwards would lack its newest rows."""
+        """One consistent read-only view. Nobody puts another table in the place of `holding` once it is taken."""
         async with self._sessions() as session:
             await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-            if holding is not None:
+            if holding:  # before the view: in it, a table that takes the place of this one lacks its newest rows
                 await session.execute(text(f"LOCK TABLE {holding} IN ACCESS SHARE MODE"))
             await session.execute(text(_READ_ONLY))
             try:
