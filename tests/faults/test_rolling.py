@@ -55,8 +55,8 @@ async def test_43_two_builds_side_by_side_in_both_directions_lose_and_double_not
         readers, tellers = Replicas(stack, "read", reader, publisher), Replicas(stack, "tell", publisher)
         for place, build in enumerate(order):
             await asyncio.gather(readers.begin(build), tellers.begin(build))
-            await more_heard(reader, 200)  # side by side
             if place:
+                await both_hear(reader)
                 await asyncio.gather(readers.end(), tellers.end())
             if build == "new":
                 await cheered(publisher, reader)
@@ -70,13 +70,20 @@ async def test_43_two_builds_side_by_side_in_both_directions_lose_and_double_not
     assert met.keys() == {(told, heard) for told in ("old", "new") for heard in ("old", "new")}, "not all of them met"
 
 
-async def more_heard(reader: Side, number: int) -> None:
-    enough = await reader.count("heard") + number
+async def both_hear(reader: Side) -> None:
+    """Waits until each build has heard a hundred events more, side by side."""
 
-    async def heard() -> bool:
-        return await reader.count("heard") >= enough
+    async def heard() -> tuple[int, int]:
+        understood = await reader.count("understood")
+        return understood, await reader.count("heard") - understood
 
-    await until(heard, LONG)
+    new, old = await heard()
+
+    async def enough() -> bool:
+        now = await heard()
+        return now[0] >= new + 100 and now[1] >= old + 100
+
+    await until(enough, LONG)
 
 
 async def cheered(publisher: Side, reader: Side) -> None:
