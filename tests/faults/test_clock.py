@@ -31,6 +31,7 @@ async def test_41_replicas_whose_clocks_are_an_hour_off_change_neither_ids_nor_o
     with node("tell", publisher, ahead=AHEAD) as fast:
         await until(skewed, LONG)
         with node("tell", publisher, ahead=-AHEAD) as slow:
+            await slow.works()
             await more_heard(reader, 200)
             fast.stop()
             assert await fast.dies() == 0, fast.said()

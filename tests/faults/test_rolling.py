@@ -157,7 +157,7 @@ async def test_43_a_service_is_replaced_and_put_back_under_load_and_acts_once_fo
                         odd.append(f"{answer.status_code} {answer.text[:200]}")
                         return
                     answered[name] = answer.json()["id"]
-                await asyncio.sleep(0.02)  # the cores are also for whoever starts
+                await asyncio.sleep(0.05)  # the cores are also for whoever starts
 
     with serving(place) as first:
         people = [asyncio.create_task(person(number)) for number in range(4)]
