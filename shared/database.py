@@ -263,10 +263,12 @@ class Database:
                 await used.close()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """One consistent read-only view."""
+    async def reading(self, *, holding: str | None = None) -> AsyncIterator[AsyncSession]:
+        """One consistent read-only view. Nobody puts another table in the place of `holding` once it is taken."""
         async with self._sessions() as session:
             await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            if holding:  # before the view: in it, a table that takes the place of this one lacks its newest rows
+                await session.execute(text(f"LOCK TABLE {holding} IN ACCESS SHARE MODE"))
             await session.execute(text(_READ_ONLY))
             try:
                 yield session

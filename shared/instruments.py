@@ -61,6 +61,12 @@ handoff = Histogram(
     ),
     registry=registry,
 )
+clock_skew = Gauge(
+    "themodel_clock_skew_seconds",
+    "How far the last event of a department was recorded ahead of our own clock; 0 where it was not",
+    ["publisher"],
+    registry=registry,
+)
 requests = Histogram(
     "themodel_http_request_seconds",
     "HTTP requests by route",

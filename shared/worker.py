@@ -136,9 +136,10 @@ async def _observe(runtime: Runtime, relay: Relay) -> None:
 
 async def observe_outbox(runtime: Runtime) -> None:
     """How much is committed and not sent: what is shown, and what the door takes no more beyond."""
+    seconds = func.extract("epoch", func.clock_timestamp() - func.min(outbox.c.created_at))  # ours may be another time
     async with runtime.database.reading() as session:
-        count, oldest = (await session.execute(select(func.count(), func.min(outbox.c.created_at)))).one()
-    age = (clock.utc_now() - oldest).total_seconds() if oldest else 0.0
+        count, oldest = (await session.execute(select(func.count(), seconds))).one()
+    age = float(oldest or 0)
     runtime.health.outbox_rows, runtime.health.outbox_seconds = count, age
     instruments.outbox_rows.set(count)
     instruments.outbox_age.set(age)

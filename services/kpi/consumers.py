@@ -17,11 +17,12 @@ from services.kpi.commands.recording import record
 from services.kpi.commands.storing import beat
 from services.kpi.domain.freshness import Freshness
 from services.kpi.domain.stages import STAGES
-from services.kpi.projections.facts import Fact
+from services.kpi.projections.facts import LEAD_ERASED, Fact
 from services.kpi.queries.freshness import freshness
 from shared import clock
 from shared.contracts.envelope import Meta
 from shared.database import Transaction
+from shared.forgetting import forget_person
 from shared.messaging import heartbeat, offsets, parking
 from shared.messaging.offsets import Ends
 from shared.messaging.parking import Letter, Stream, parked_event
@@ -74,6 +75,7 @@ class FactStore(Receiver):
 
 async def _union(tx: Transaction, facts: Sequence[tuple[Letter, Fact]], zone: ZoneInfo) -> None:
     fresh = await record(tx.session, [fact for _, fact in facts], zone=zone, now=clock.utc_now())
+    await forget_person(tx, {fact.lead_id for _, fact in facts if fact.type == LEAD_ERASED and fact.lead_id})
     new = {fact.id: letter.meta for letter, fact in facts if fact.id in fresh}
     outcomes = Counter(meta.type for meta in new.values())
     again = Counter(fact.type for _, fact in facts)

@@ -6,7 +6,6 @@ import time
 from datetime import date, timedelta
 
 import structlog
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi import instruments
@@ -18,6 +17,7 @@ from services.kpi.metrics.deals import pipeline
 from services.kpi.metrics.funnel import funnel
 from services.kpi.metrics.question import ALL, Question, View
 from services.kpi.metrics.recurring import NO_COURSE, courses, shown
+from services.kpi.models import SWAPPED
 from services.kpi.queries.decisions import decisions
 from services.kpi.queries.freshness import freshness
 from services.kpi.schemas.figures import Figure
@@ -37,8 +37,7 @@ async def export(runtime: Runtime) -> None:
     checked = -CHECK_SECONDS
     while True:
         try:
-            async with runtime.database.reading() as session:
-                await session.execute(text("LOCK TABLE passage IN ACCESS SHARE MODE"))
+            async with runtime.database.reading(holding=SWAPPED) as session:
                 view = await read(session, runtime)
                 if time.monotonic() - checked > CHECK_SECONDS:
                     for check, kept in (await conservation(view)).items():

@@ -226,6 +226,8 @@ CACHES = (passage, opportunity_state, place, movement, customer_span, visit_day,
 """Folded from `fact`; read at a past state of knowledge, they are folded into temporary tables of the same shape."""
 REPLAYED = (fact, stream_state, *CACHES)
 """What a replay builds anew."""
+SWAPPED = passage.name
+"""All of them are changed over in one moment: who reads while holding this one sees all of before or all of after."""
 
 pulse = Table(
     "pulse",

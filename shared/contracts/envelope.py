@@ -16,6 +16,7 @@ from shared.contracts.base import Event
 CONTENT_TYPE = b"application/cloudevents+json; charset=UTF-8"
 NAMESPACE = "urn:themodel:schema"
 REQUIRED = ("specversion", "id", "source", "type")
+LAST_NUMBER = 2**63 - 1  # no database holds a larger one
 
 
 class Undecodable(ValueError):
@@ -105,7 +106,7 @@ def _meta(fields: dict[str, Any]) -> Meta:
         if not isinstance(fields.get(name), str) or not fields[name]:
             raise Undecodable(f"{name} is missing")
     try:
-        sequence = int(fields["sequence"])
+        sequence = _number(fields["sequence"])
         time = _instant(fields["time"])
         return Meta(
             id=fields["id"],
@@ -122,8 +123,14 @@ def _meta(fields: dict[str, Any]) -> Meta:
         )
     except KeyError as error:
         raise Undecodable(f"{error.args[0]} is missing") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Undecodable(f"the envelope is malformed: {error}") from error
+
+
+def _number(told: Any) -> int:
+    if (number := int(told)) > LAST_NUMBER:
+        raise ValueError("a sequence beyond 63 bits")
+    return number
 
 
 def _instant(text: str) -> datetime:

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import structlog
 
-from shared.messaging.kafka import PARTITIONS, KafkaError, Outgoing, Sender, TopicPartition, open_reader
+from shared.messaging.kafka import KEPT_FOR_EVER, PARTITIONS, KafkaError, Outgoing, Sender, TopicPartition, open_reader
 from shared.sqlerrors import transient
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ EVERY_SECONDS = 10.0
 AFTER_FAILURE_SECONDS = 60.0  # one that fails costs the events behind it a new producer
 BEGIN_SECONDS, LISTEN_MS, AGAIN_SECONDS = 30.0, 2000, 2.0
 KEPT = 200  # of the newest of them are looked at when a reader begins
-TOPIC_CONFIG = {"retention.ms": "3600000", "cleanup.policy": "delete"}
+TOPIC_CONFIG = {**KEPT_FOR_EVER, "retention.ms": "3600000"}
 Place = tuple[str, int]
 
 

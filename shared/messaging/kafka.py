@@ -34,7 +34,12 @@ RENEW_AFTER_SECONDS = 24 * 3600
 RENEW_AFTER_RECORDS = 1_000_000_000
 SEND_TIMEOUT = 15.0
 CLOSE_TIMEOUT = 5.0
-KEPT_FOR_EVER = {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": "1048588"}
+KEPT_FOR_EVER = {
+    "retention.ms": "-1",
+    "cleanup.policy": "delete",
+    "max.message.bytes": "1048588",
+    "message.timestamp.type": "LogAppendTime",  # a sender's stamp is refused when it is an hour ahead
+}
 
 __all__ = [
     "PARTITIONS",
@@ -116,7 +121,7 @@ class Sender:
         for row in rows:
             groups.setdefault((row.topic, row.partition), []).append(row)
         futures = []
-        now = int(time.time() * 1000)  # the broker refuses stamps of the future, so never the event's own time
+        now = int(time.time() * 1000)  # where the broker does not stamp itself it refuses the future: not the event's
         for (topic, partition), found in groups.items():
             batch, count = producer.create_batch(), 0
             for row in found:

@@ -38,6 +38,8 @@ class Receiver(ABC):
         self._publishers = publishers
         self._dead_topic = dead_topic
         self._line: Line | None = None
+        for publisher in publishers.values():
+            instruments.clock_skew.labels(publisher)  # 0 until it is seen
 
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         async with self._database.transaction() as tx:
@@ -148,9 +150,11 @@ def count(kind: str, outcome: str, number: int = 1) -> None:
 
 
 def waited(meta: Meta) -> None:
-    """How long an event took from its department to us."""
+    """How long an event took from its department to us; what seems to come before it was told shows that one of the
+    two clocks is wrong."""
     seconds = (clock.utc_now() - meta.recorded).total_seconds()
     instruments.handoff.labels(instruments.service).observe(max(0.0, seconds))
+    instruments.clock_skew.labels(meta.publisher).set(max(0.0, -seconds))
 
 
 def _in_order(batch: Batch) -> list[ConsumerRecord]:

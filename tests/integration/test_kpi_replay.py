@@ -2,8 +2,10 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from aiokafka import ConsumerRecord
 from sqlalchemy import text
@@ -11,11 +13,13 @@ from sqlalchemy import text
 from services.kpi.app import SERVICE
 from services.kpi.commands import rebuilding
 from services.kpi.commands.rebuilding import Report, rebuild
+from services.kpi.commands.storing import beat
 from shared.contracts import marketing
 from shared.errors import Refused
 from shared.ids import told_id
 from shared.messaging.kafka import Outgoing, ensure_topics
 from shared.messaging.loading import publish
+from tests.support.messaging import until
 from tests.support.rig import MakeRig, Rig
 
 AT = datetime(2026, 4, 3, tzinfo=UTC)
@@ -74,6 +78,37 @@ async def test_a_consumer_that_is_on_its_way_is_waited_for(kpi: Rig) -> None:
     await kpi.hand_over(records[1:])
     report = await asyncio.wait_for(comparing, 20)
     assert (report.facts, report.differences) == (3, {})
+
+
+async def test_who_asks_as_the_tables_change_over_sees_what_came_last(
+    kpi: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is folded in the act of changing over is not in a view that was taken before it."""
+    await kpi.hand_over(await published(kpi, "A"))
+    viewer, asked = kpi.client("viewer"), list[asyncio.Task[httpx.Response]]()
+    fold = rebuilding._fold_all
+
+    async def fold_and_hear_more(*arguments: Any) -> None:
+        await fold(*arguments)
+        await kpi.hand_over(await published(kpi, "B"))
+
+    async def be_asked(*arguments: Any) -> None:
+        days = {"from": "2026-04-01", "to": "2026-05-01"}
+        asked.append(asyncio.create_task(viewer.get("/v1/funnel", params=days)))
+        await until(lambda: _somebody_waits(kpi))
+        await beat(*arguments)
+
+    monkeypatch.setattr(rebuilding, "_fold_all", fold_and_hear_more)
+    monkeypatch.setattr(rebuilding, "beat", be_asked)
+    assert (await rebuild(kpi.runtime, SERVICE.listens)).switched
+    found = (await asked[0]).json()
+    assert [step["passes"] for step in found["steps"] if step["milestone"] == "lead"] == [2]
+
+
+async def _somebody_waits(kpi: Rig) -> bool:
+    async with kpi.database.reading() as session:
+        query = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'passage'::regclass)"
+        return bool(await session.scalar(text(query)))
 
 
 async def test_who_is_not_behind_is_not_waited_for(kpi: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

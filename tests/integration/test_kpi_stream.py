@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -184,7 +184,7 @@ def api_process(rig: Rig, home: Path) -> Iterator[tuple[subprocess.Popen[bytes],
         process.wait(10)
 
 
-async def test_a_stream_ends_with_its_process_and_does_not_hold_it_up(kpi: Rig, tmp_path: Path) -> None:
+async def test_streams_end_with_their_process_and_do_not_hold_it_up(kpi: Rig, tmp_path: Path) -> None:
     signed = Keys.load_or_create(tmp_path / "keys").issue("viewer", ["viewer"])
     with api_process(kpi, tmp_path) as (process, address):
         async with httpx.AsyncClient(base_url=address, headers={"Authorization": f"Bearer {signed}"}) as client:
@@ -197,13 +197,16 @@ async def test_a_stream_ends_with_its_process_and_does_not_hold_it_up(kpi: Rig, 
                     return False
 
             await until(alive, 60)
-            async with client.stream("GET", "/v1/stream", timeout=10) as answer:
-                lines = answer.aiter_lines()
-                assert "event: funnel" in [await anext(lines) for _ in range(3)]
+            async with AsyncExitStack() as open_streams:
+                opened = [client.stream("GET", "/v1/stream", timeout=10) for _ in range(20)]
+                streams = [(await open_streams.enter_async_context(each)).aiter_lines() for each in opened]
+                for lines in streams:
+                    assert "event: funnel" in [await anext(lines) for _ in range(3)]
                 begun = time.monotonic()
                 process.send_signal(signal.SIGTERM)
-                async for _ in lines:
-                    continue
+                for lines in streams:
+                    async for _ in lines:
+                        continue
         assert await asyncio.to_thread(process.wait, 10) == 0, (tmp_path / "log").read_text()
     assert time.monotonic() - begun < DRAIN_SECONDS
     log = (tmp_path / "log").read_text()

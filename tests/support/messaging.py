@@ -16,7 +16,7 @@ from shared.contracts import Event
 from shared.contracts.envelope import Meta, decode
 from shared.contracts.marketing import LeadCreated
 from shared.database import Database, Transaction
-from shared.ids import new_id
+from shared.ids import new_id, told_id
 from shared.messaging import consumer, offsets
 from shared.messaging.consumer import Batch, consume
 from shared.messaging.inbox import Handlers, Inbox
@@ -239,6 +239,11 @@ async def heard_of(reader: Side, *keys: UUID) -> None:
 
 async def _has_at_least(reader: Side, rows: int) -> bool:
     return await reader.count("heard") >= rows
+
+
+def journeys() -> list[UUID]:
+    """Those that the replicas of a publisher tell of."""
+    return [told_id("lead", str(number)) for number in range(10)]
 
 
 def keys_of(partition: int, count: int) -> list[UUID]:

@@ -1,7 +1,8 @@
 """A relay or a reader in a process of its own: something to kill, to freeze, and to arm with failpoints.
 
-`python -m tests.support.node relay <publisher>`, or `read` or `redrive` and `<reader> <publisher>`, a side being its
-url, kafka, name and topic.
+`python -m tests.support.node <clock> <build> relay <publisher>`, or `tell` (which announces, too), or `read` or
+`redrive` and `<reader> <publisher>`, a side being its url, kafka, name and topic; `clock` says how many seconds the
+process's clock is ahead, `build` is old or new.
 """
 
 import asyncio
@@ -11,22 +12,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import cache
 from typing import IO, Literal, TypeVar
 
 import psutil
 
 from deploy.local.processes import die_with_parent, python, python_environment
-from shared import failpoints, instruments
-from shared.contracts.marketing import LeadCreated
+from shared import clock, failpoints, instruments
 from shared.messaging.consumer import consume
 from shared.messaging.inbox import Inbox
 from shared.messaging.relay import Relay
-from tests.support.messaging import LONG, Side, write_down
+from tests.support.builds import Build, handlers_of, lead_created
+from tests.support.messaging import LONG, Side, journeys
 
-Role = Literal["relay", "read", "redrive"]
+Role = Literal["relay", "tell", "read", "redrive"]
 T = TypeVar("T")
+AT_WORK = "at work"
 
 
 class Node:
@@ -44,9 +48,18 @@ class Node:
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    def stop(self) -> None:
+        """Asked to end, as by whoever replaces it."""
+        self._process.send_signal(signal.SIGTERM)
+
     async def dies(self, seconds: float = LONG) -> int:
         """The code it ends with; negative is the signal."""
         return await self._sees(self._process.poll, seconds)
+
+    async def works(self, seconds: float = LONG) -> None:
+        """It has joined the others: it reads, or has told something."""
+        await self._sees(lambda: True if AT_WORK in self.said() else None, seconds)
+        assert self.lives(), self.said()
 
     async def stands_still(self, seconds: float = LONG) -> None:
         """Until a failpoint, or somebody, has frozen it."""
@@ -73,12 +86,14 @@ class Node:
 
 
 @contextmanager
-def node(role: Role, *sides: Side, armed: str = "") -> Iterator[Node]:
-    """Runs until the block ends, frozen or not; `armed` is told as THEMODEL_FAILPOINTS."""
+def node(
+    role: Role, *sides: Side, armed: str = "", ahead: timedelta = timedelta(), build: Build = "old"
+) -> Iterator[Node]:
+    """Runs until the block ends, frozen or not; `armed` is told as THEMODEL_FAILPOINTS. Its clock is `ahead`."""
     told = [argument for side in sides for argument in (side.url, side.kafka, side.name, side.topic)]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            python("tests.support.node", role, *told),
+            python("tests.support.node", str(ahead.total_seconds()), build, role, *told),
             stdout=said,
             stderr=said,
             env={**python_environment(), failpoints.VARIABLE: armed},
@@ -91,21 +106,56 @@ def node(role: Role, *sides: Side, armed: str = "") -> Iterator[Node]:
             running.end()
 
 
-async def _main() -> None:
-    role, *told = sys.argv[1:]
+def _put_forward(seconds: float) -> None:
+    """This process's clock, for events, ids and Kafka's stamps alike; what only measures goes on as it was."""
+    now, stamp, nanoseconds = clock.utc_now, time.time, time.time_ns
+    clock.utc_now = lambda: now() + timedelta(seconds=seconds)
+    time.time = lambda: stamp() + seconds
+    time.time_ns = lambda: nanoseconds() + round(seconds * 1e9)
+
+
+@cache
+def _at_work() -> None:
+    """Said once."""
+    sys.stdout.write(f"{AT_WORK}\n")
+    sys.stdout.flush()
+
+
+async def _tell(side: Side, build: Build) -> None:
+    """A replica of a publisher: it announces to journeys it shares with others, and relays where it can lead."""
+    relay = asyncio.create_task(Relay(side.database, side.kafka, side.name).run())
+    while not relay.done():
+        async with side.database.transaction() as tx:
+            for key in journeys():
+                tx.announce(lead_created(build, key), journey=key, at=clock.utc_now())
+        _at_work()
+        await asyncio.sleep(0.1)
+    relay.result()
+
+
+def _work(build: Build, role: str, told: list[str]) -> Awaitable[object]:
     first = Side(*told[:4])
-    instruments.service = "test"
     if role == "relay":
-        await Relay(first.database, first.kafka, first.name).run()
-        return
+        return Relay(first.database, first.kafka, first.name).run()
+    if role == "tell":
+        return _tell(first, build)
     publisher = Side(*told[4:])
-    inbox = Inbox(first.database, {LeadCreated: write_down}, {publisher.topic: publisher.name}, first.dead_topic)
+    inbox = Inbox(first.database, handlers_of(build), {publisher.topic: publisher.name}, first.dead_topic)
     if role == "redrive":
-        await inbox.redrive()
-        return
-    await consume(first.kafka, first.group, [publisher.topic], inbox)
+        return inbox.redrive()
+    return consume(first.kafka, first.group, [publisher.topic], inbox, _at_work)
+
+
+async def _main(ahead: str, build: Build, role: str, *told: str) -> None:
+    instruments.service = "test"
+    if float(ahead):
+        _put_forward(float(ahead))
+    working = asyncio.ensure_future(_work(build, role, list(told)))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
+    with suppress(asyncio.CancelledError):
+        await working
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    asyncio.run(_main(*sys.argv[1:]))  # type: ignore[arg-type]  # words of a command line
     os._exit(0)

@@ -37,7 +37,8 @@ from tests.support.engines import Engines
 @lru_cache(maxsize=1)
 def keys() -> Keys:
     """One key pair for the whole test run."""
-    return Keys.load_or_create(Path(tempfile.mkdtemp(prefix="themodel-keys-")))
+    with tempfile.TemporaryDirectory(prefix="themodel-keys-") as folder:  # they stay in memory
+        return Keys.load_or_create(Path(folder))
 
 
 def token(*roles: str, user: str = "tester") -> str:

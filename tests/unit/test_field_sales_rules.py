@@ -73,11 +73,12 @@ def test_every_end_of_an_appointment_is_possible_or_refused(status: AppointmentS
 
 def test_steps_come_in_order() -> None:
     noon = datetime(2026, 4, 1, 12, tzinfo=UTC)
-    in_order(noon)
-    in_order(noon, None, noon)
+    later = noon + timedelta(seconds=1)
+    assert in_order(noon, later) == in_order(noon, later, None, noon) == noon
     with pytest.raises(BeforePreviousStep) as refused:
-        in_order(noon, noon - timedelta(days=1), noon + timedelta(seconds=1))
+        in_order(noon, later, noon - timedelta(days=1), later)
     assert refused.value.rule == "before_previous_step"
+    assert in_order(noon, noon, None, later) == later, "told by somebody whose clock is ahead"
 
 
 PHASES = Phases(

@@ -22,6 +22,7 @@ from shared import clock
 from shared.contracts.field_sales import OpportunityOpened, OpportunityUpdated
 from shared.contracts.marketing import AccountCreated
 from shared.database import Transaction
+from shared.forgetting import forget_person
 from shared.ids import told_id
 from shared.imports.store import forget_values
 
@@ -107,6 +108,7 @@ async def erase_lead(tx: Transaction, lead_id: UUID) -> None:
     texts = {"subject": None, "text": None, "lead_id": None, "version": TicketRow.version + 1}
     await tx.session.execute(update(TicketRow).where(TicketRow.lead_id == lead_id).values(texts))
     await tx.session.execute(update(PulseRow).where(PulseRow.lead_id == lead_id).values(note=None, lead_id=None))
+    await forget_person(tx, [lead_id])
 
 
 async def copy_opportunity(tx: Transaction, event: OpportunityOpened | OpportunityUpdated, at: datetime) -> None:

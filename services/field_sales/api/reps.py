@@ -57,7 +57,7 @@ async def put_one(rep_id: RepId, body: RepIn, tx: Tx, now: Now) -> Response:
 @router.put("/{rep_id}/capacity", response_model=RepOut, dependencies=[LEADERS])
 async def put_capacity(rep_id: RepId, body: CapacityIn, tx: Tx, now: Now) -> Response:
     """How many new opportunities a week (対応枠): what the valve in inside sales listens to."""
-    row = await set_capacity(tx, rep_id, body.slots_per_week, at=body.when(now))
+    row = await set_capacity(tx, rep_id, body.slots_per_week, at=body.when(now), now=now)
     await tx.session.flush()
     return resource(RepOut.model_validate(row), version=row.version)
 

@@ -27,7 +27,7 @@ async def accept_sql(
     """`owner` is whom it is credited to when neither `given` nor the appointment names anybody."""
     row = await tx.lock(OpportunityRow, opportunity_id, retry_after=1)
     row.status = move(row.status, Act.ACCEPT)
-    in_order(at, row.stepped_at)
+    at = in_order(at, now, row.stepped_at)
     write(row, await credited(tx.session, {"owner": row.owner or owner, **given}, None))
     begin(tx, row, await rules.phases(tx.session, at), by=by, at=at, now=now)
     return row

@@ -52,7 +52,7 @@ async def change_appointment(
     row = await tx.lock(OpportunityRow, opportunity_id, retry_after=1)
     found = await _current(tx, row.id, act)
     found.status = move(found.status, act)
-    in_order(at, found.stepped_at)
+    at = in_order(at, now, found.stepped_at)
     found.stepped_at, found.reason = at, reason
     told: dict[str, Any] = {"appointment_id": found.id}
     if act is AppointmentAct.RESCHEDULE:

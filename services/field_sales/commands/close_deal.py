@@ -36,7 +36,7 @@ async def win_deal(
     """
     row = await tx.lock(OpportunityRow, opportunity_id, retry_after=1)
     row.status = move(row.status, Act.WIN)
-    in_order(at, row.stepped_at)
+    at = in_order(at, now, row.stepped_at)
     changes = write(row, {name: value for name, value in given.items() if value is not None})
     (await rules.phases(tx.session, at)).may_win(await known_fields(tx, row))
     row.contract_id = row.contract_id or new_id()
@@ -60,7 +60,7 @@ async def reopen_deal(tx: Transaction, opportunity_id: UUID, *, by: str, at: dat
     """Take the result back; the history keeps why it had been lost."""
     row = await tx.lock(OpportunityRow, opportunity_id, retry_after=1)
     row.status = move(row.status, Act.REOPEN)
-    in_order(at, row.stepped_at)
+    at = in_order(at, now, row.stepped_at)
     write(row, dict.fromkeys(ENDING))
     row.reopenings += 1
     row.stepped_at = at

@@ -24,7 +24,7 @@ class Ending:
 async def return_sql(
     tx: Transaction, opportunity_id: UUID, ending: Ending, *, by: str, at: datetime, now: datetime
 ) -> OpportunityRow:
-    row = await _end(tx, opportunity_id, Act.RETURN, "returned", ending, by=by, at=at, now=now)
+    row, at = await _end(tx, opportunity_id, Act.RETURN, "returned", ending, by=by, at=at, now=now)
     announce(tx, SqlReturned, row, at, **_told(ending))
     return row
 
@@ -32,7 +32,7 @@ async def return_sql(
 async def lose_deal(
     tx: Transaction, opportunity_id: UUID, ending: Ending, *, by: str, at: datetime, now: datetime
 ) -> OpportunityRow:
-    row = await _end(tx, opportunity_id, Act.LOSE, "lost", ending, by=by, at=at, now=now)
+    row, at = await _end(tx, opportunity_id, Act.LOSE, "lost", ending, by=by, at=at, now=now)
     announce(tx, DealLost, row, at, amount=row.amount, **_told(ending))
     return row
 
@@ -47,15 +47,16 @@ async def _end(
     by: str,
     at: datetime,
     now: datetime,
-) -> OpportunityRow:
+) -> tuple[OpportunityRow, datetime]:
+    """The opportunity, and when it ended."""
     row = await tx.lock(OpportunityRow, opportunity_id, retry_after=1)
     row.status = move(row.status, act)
-    in_order(at, row.stepped_at)
+    at = in_order(at, now, row.stepped_at)
     row.reason, row.recyclable, row.revisit_on = ending.reason, ending.recyclable, ending.revisit_on
     row.comment = ending.note
     row.closed_at = row.stepped_at = at
     tx.add(step(row, called, at=at, by=by, now=now, reason=ending.reason, note=ending.note))
-    return row
+    return row, at
 
 
 def _told(ending: Ending) -> dict[str, object]:

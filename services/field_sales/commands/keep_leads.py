@@ -24,6 +24,7 @@ from shared.contracts.envelope import Meta
 from shared.contracts.field_sales import OpportunityLinked
 from shared.database import Transaction
 from shared.errors import NotFound
+from shared.forgetting import forget_person
 from shared.imports.store import forget_values
 
 JOINED_AT_ONCE = 500
@@ -117,6 +118,7 @@ async def erase_lead(tx: Transaction, lead_id: UUID, *, at: datetime) -> None:
         .where(OpportunityRow.lead_id.in_(person))
         .values(lead_external_id=None, next_step=None, comment=None, version=OpportunityRow.version + 1)
     )
+    await forget_person(tx, person)
 
 
 def inherit(row: Opportunity, lead: LeadRow) -> None:

@@ -50,13 +50,13 @@ async def put_rep(tx: Transaction, rep_id: str, given: Mapping[str, Any], *, now
     return row, created
 
 
-async def set_capacity(tx: Transaction, rep_id: str, slots: int, *, at: datetime) -> RepRow:
+async def set_capacity(tx: Transaction, rep_id: str, slots: int, *, at: datetime, now: datetime) -> RepRow:
     """So many new opportunities a week; a rep not known yet becomes known by it. The same number tells nothing."""
     if await tx.session.get(RepRow, rep_id) is None:
         tx.add(RepRow(id=rep_id, name=rep_id))
         await tx.session.flush()
     row = await tx.lock(RepRow, rep_id)
-    in_order(at, row.capacity_at)
+    at = in_order(at, now, row.capacity_at)
     if row.slots_per_week != slots:
         tell_capacity(tx, row, slots, at)
     return row

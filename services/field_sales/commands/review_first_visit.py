@@ -36,7 +36,7 @@ async def review_first_visit(
     if appointments and not held:
         raise Refused("The appointment was not held yet", rule="appointment_not_held", missing=["appointment_held"])
     review = await tx.session.get(FirstVisitRow, row.id)
-    in_order(at, *held, review.at if review else None)
+    at = in_order(at, now, *held, review.at if review else None)
     scales = await rules.scales(tx.session, at)
     _coded(found, row.note or {}, scales)
     result = compare(row.note or {}, found, scales)

@@ -28,7 +28,7 @@ async def update_opportunity(
     if not changes:
         return row
     row.status = move(row.status, Act.UPDATE)
-    in_order(at, row.stepped_at, row.changed_at)
+    at = in_order(at, now, row.stepped_at, row.changed_at)
     changes = write(row, {name: new for name, (_, new) in changes.items()})
     row.changed_at = at
     tx.add(step(row, "updated", at=at, by=by, now=now, changes=changes))
@@ -47,7 +47,7 @@ async def move_phase(
     """Forward where the exit criteria hold, back whenever a person says so; a step back is counted."""
     row = await tx.lock(OpportunityRow, opportunity_id, retry_after=1)
     row.status = move(row.status, Act.MOVE_PHASE)
-    in_order(at, row.stepped_at)
+    at = in_order(at, now, row.stepped_at)
     phases = await rules.phases(tx.session, at)
     if phases.advance(row.phase, phase, await known_fields(tx, row)):
         row.regressions += 1

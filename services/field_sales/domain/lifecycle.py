@@ -78,8 +78,13 @@ def move(status: Status, act: Act) -> Status:
         raise IllegalMove(status, act) from None
 
 
-def in_order(at: datetime, *previous: datetime | None) -> None:
-    """Raises BeforePreviousStep unless `at` is no earlier than every step that is known."""
-    latest = max((step for step in previous if step is not None), default=None)
-    if latest is not None and at < latest:
+def in_order(at: datetime, now: datetime, *previous: datetime | None) -> datetime:
+    """When an act occurred: `at`, or with the latest step known where that is later and the act is of now, for the
+    clock of the department that told the step may be ahead of ours.
+
+    Raises BeforePreviousStep where `at` was told as another time than now and a step is known that is later.
+    """
+    latest = max((step for step in previous if step is not None), default=at)
+    if at < latest and at != now:
         raise BeforePreviousStep(at, latest)
+    return max(at, latest)

@@ -56,8 +56,8 @@ async def post_activity(lead_id: Lead, body: ActivityIn, tx: Tx, now: Now, who: 
 
     An external id that is known answers 200 and what it made.
     """
-    given = Activity(body.kind, body.outcome, body.automatic, body.note, body.external_id, body.when(now))
-    row, prospect, new = await record_activity(tx, lead_id, given, by=who.subject)
+    given = Activity(body.kind, body.outcome, body.automatic, body.note, body.external_id, body.told)
+    row, prospect, new = await record_activity(tx, lead_id, given, by=who.subject, now=now)
     await tx.session.flush()
     clock = reading(prospect.sla_due_at, prospect.first_contact_at, now, runs=prospect.status in OPEN)
     out = ActivityDone(

@@ -10,6 +10,7 @@ from services.inside_sales.commands.keep_lead import forget_lead
 from services.inside_sales.domain.lifecycle import OPEN, WITH_FIELD_SALES, Status
 from services.inside_sales.models import ActivityRow, AppointmentRow, LeadRow, ProspectCycleRow, ProspectRow
 from shared.database import Transaction
+from shared.forgetting import forget_person
 from shared.imports.store import forget_values
 
 FURTHEST = {status: place for place, status in enumerate((*OPEN, *WITH_FIELD_SALES), start=1)}
@@ -88,3 +89,4 @@ async def erase_lead(tx: Transaction, lead_id: UUID) -> None:
     theirs = AppointmentRow.lead_id.in_(ids)
     nowhere = {"place": None, "external_id": None, "version": AppointmentRow.version + 1}
     await tx.session.execute(update(AppointmentRow).where(theirs).values(nowhere))
+    await forget_person(tx, {lead_id, *ids})

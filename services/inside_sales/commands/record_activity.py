@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from services.inside_sales.commands.take_up import take_up
-from services.inside_sales.domain.lifecycle import Act, BeforePreviousStep
+from services.inside_sales.domain.lifecycle import Act, step_at
 from services.inside_sales.models import ActivityRow, ProspectRow
 from shared.contracts.inside_sales import FirstContactMade
 from shared.database import Transaction
@@ -24,11 +24,11 @@ class Activity:
     automatic: bool
     note: str | None
     external_id: str | None
-    at: datetime
+    told: datetime | None  # when it happened; None is now
 
 
 async def record_activity(
-    tx: Transaction, lead_id: UUID, activity: Activity, *, by: str
+    tx: Transaction, lead_id: UUID, activity: Activity, *, by: str, now: datetime
 ) -> tuple[ActivityRow, ProspectRow, bool]:
     """The activity, its prospect, and whether it is new; an external id that is known finds what it made.
 
@@ -42,8 +42,7 @@ async def record_activity(
             if found.lead_id != prospect.id:
                 raise Refused("This external id is that of an activity of another lead", rule="conflict")
             return found, prospect, False
-    if prospect.mql_at and activity.at < prospect.mql_at:
-        raise BeforePreviousStep("The lead was handed over later than that", previous=prospect.mql_at)
+    at = step_at(activity.told, now, prospect.mql_at)
     row = ActivityRow(
         id=new_id(),
         external_id=activity.external_id,
@@ -53,12 +52,12 @@ async def record_activity(
         outcome=activity.outcome,
         automatic=activity.automatic,
         note=activity.note,
-        at=activity.at,
+        at=at,
         owner=by,
     )
     tx.add(row)
     if activity.kind != NOTE and not activity.automatic:
-        contacted(tx, prospect, activity.at, kind=activity.kind, by=by)
+        contacted(tx, prospect, at, kind=activity.kind, by=by)
     return row, prospect, True
 
 

@@ -67,8 +67,10 @@ class ActivityIn(Dated):
             raise ValueError("at and occurred_at are the same thing")
         return self
 
-    def when(self, now: datetime) -> datetime:
-        return self.at or self.occurred_at or now
+    @property
+    def told(self) -> datetime | None:
+        """When it happened, where that was said."""
+        return self.at or self.occurred_at
 
 
 class PlainIn(Dated):

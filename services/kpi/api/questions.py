@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.commands.remembering import remember
 from services.kpi.domain.periods import Period, months_after
 from services.kpi.domain.stages import STAGES
 from services.kpi.metrics.question import Question, View
+from services.kpi.models import SWAPPED
 from services.kpi.queries.decisions import decisions
 from services.kpi.queries.freshness import freshness
 from shared import clock
@@ -140,9 +140,7 @@ class MrrAsked(Asked):
 async def viewing(runtime: Runtime, question: Question) -> AsyncIterator[View]:
     """One consistent view; a past state of knowledge is folded first."""
     if question.known_at is None or question.known_at >= clock.utc_now():
-        async with runtime.database.reading() as session:
-            # A replay swaps the tables; holding one of them, we see all of before or all of after.
-            await session.execute(text("LOCK TABLE passage IN ACCESS SHARE MODE"))
+        async with runtime.database.reading(holding=SWAPPED) as session:
             yield await _view(session, question, runtime)
         return
     async with runtime.database.transaction() as tx:

@@ -70,6 +70,7 @@ async def rebuild(
     async with _alone(runtime), replaying(settings.kafka, "themodel-kpi-replay", topics) as replay:
         await _prepare(runtime)
         await _read_all(runtime, replay, report, tell)
+        failpoints.reach("rebuild.after_read")
         await _fold_all(runtime, tell)
         await _catch_up(runtime, replay, report)
         if verify:

@@ -86,7 +86,8 @@ async def recycle(lead_id: str, tx: Tx, now: Now, who: Who, body: RecycleIn | No
         revisit_on=body.revisit_on,
         note=body.note,
         by=who.subject,
-        at=body.when(now),
+        told=body.occurred_at,
+        now=now,
     )
     return await _answer(tx, row, who)
 

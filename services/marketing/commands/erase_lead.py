@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, case, cast, select, text, update
+from sqlalchemy import ARRAY, Text, case, cast, select, update
 
 from services.marketing.commands.people import lock_lead
 from services.marketing.commands.recycle import CANCELLED, WAITING
@@ -11,15 +11,10 @@ from services.marketing.domain.personal import PERSONAL
 from services.marketing.models import ChangeRow, LeadCycleRow, LeadRow, RecyclingRow, TouchRow
 from shared.contracts.marketing import LeadErased
 from shared.database import Transaction
+from shared.forgetting import forget_person
 from shared.imports.store import forget_values
 
 KEYS = ("email_key", "phone_key", "name_key", "utm", "revisit_on")
-
-# A remembered answer of an act on this person shows them; their retries get the id alone.
-_FORGET_ANSWERS = text("""
-UPDATE idempotency_key SET body = convert_to('{"id": "' || :lead || '"}', 'UTF8')
-WHERE position(convert_to(:lead, 'UTF8') IN body) > 0
-""")
 
 
 async def erase_lead(tx: Transaction, lead_id: UUID, *, at: datetime) -> LeadRow:
@@ -35,7 +30,7 @@ async def erase_lead(tx: Transaction, lead_id: UUID, *, at: datetime) -> LeadRow
             setattr(lead, name, None)
         lead.erased_at = at
         tx.announce(LeadErased(lead_id=lead.id), journey=lead.id, at=at)
-        await tx.session.execute(_FORGET_ANSWERS, {"lead": str(lead.id)})
+    await forget_person(tx, [lead.id for lead in leads])
     await _forget_texts(tx, [lead.id for lead in leads])
     return row
 

@@ -115,18 +115,21 @@ async def recycle_lead(
     revisit_on: date | None,
     note: str | None,
     by: str,
-    at: datetime,
+    told: datetime | None,
+    now: datetime,
 ) -> LeadRow:
-    """A person decides the way back. Raises NotFound, Gone, IllegalMove, BeforePreviousStep."""
+    """A person decides the way back, now where no time is `told`: and not before the end, which another department
+    told, whose clock may be ahead. Raises NotFound, Gone, IllegalMove, BeforePreviousStep."""
     row = await lock_lead(tx, lead_id)
     refuse_gone(row)
-    rules = await rules_in_force(tx.session, at)
+    rules = await rules_in_force(tx.session, told or now)
     standing = await standing_of(tx, row, row.cycle, rules)
     check(Act.RECYCLE, standing.stage)
     assert standing.end is not None
     work = (await cycles_in_work(tx, [row])).get(row.id)
     if work:
         raise IllegalMove(f"Somebody works with this person: {work}", rule="cycle_open")
+    at = told or max(now, standing.end.at)
     refuse_before(at, standing.end.at, f"The end of cycle {row.cycle}")
     back = await _keep(tx, row, row.cycle, source or source_of(standing.end), standing.end, by=by)
     back.revisit_on, back.note = revisit_on, note
