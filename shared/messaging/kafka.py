@@ -186,12 +186,18 @@ async def _counted(future: "asyncio.Future[Any]", count: int) -> tuple[Any, int]
 
 
 async def ensure_topics(servers: str, topics: Sequence[str], replication: int = 1) -> None:
-    """Create what is missing: 12 partitions, kept for ever. An existing topic is left as it is."""
+    """Create what is missing: 12 partitions, kept for ever. An existing topic is left as it is.
+
+    With three replicas or more, two must have a record before it counts as acknowledged: by Kafka's default one would
+    do, and what it alone has dies with it.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=10_000)
     await admin.start()
     try:
         missing = set(topics) - set(await admin.list_topics())
         config = {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": "1048588"}
+        if replication >= 3:
+            config["min.insync.replicas"] = "2"
         new = [
             NewTopic(name, PARTITIONS, replication, topic_configs=config)  # type: ignore[call-arg, unused-ignore]  # untyped
             for name in sorted(missing)

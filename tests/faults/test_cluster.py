@@ -122,3 +122,10 @@ async def test_14_with_no_room_on_the_disks_everything_waits_in_the_outbox(sides
         await cluster.whole()
     assert all(not each.failed for each in loads)
     await holds(publisher, reader, loads)
+
+
+async def test_topics_of_three_replicas_demand_two_in_sync(sides: MakeSide, cluster: Cluster) -> None:
+    """By Kafka's default one would do, and an event it alone acknowledged would die with it."""
+    publisher = await sides("marketing")
+    settings = await cluster.settings(publisher.topic)
+    assert settings["min.insync.replicas"] == "2"
