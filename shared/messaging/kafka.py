@@ -226,12 +226,12 @@ def make_consumer(servers: str, group: str, client: str, *, gathers: bool = Fals
         session_timeout_ms=3_000,
         heartbeat_interval_ms=500,
         rebalance_timeout_ms=10_000,
-        request_timeout_ms=30_000,
+        request_timeout_ms=15_000,  # a frozen broker costs so long; above the rebalance, which is one request too
         max_poll_interval_ms=60_000,
         fetch_max_wait_ms=200 if gathers else 250,
         fetch_min_bytes=131_072 if gathers else 1,
         max_partition_fetch_bytes=1 << 20,
-        metadata_max_age_ms=30_000,
+        metadata_max_age_ms=5_000,  # how long a broker that leads no more is still asked
     )
 
 
@@ -244,6 +244,7 @@ async def open_reader(servers: str, client: str) -> AsyncIterator[AIOKafkaConsum
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=100,
+        request_timeout_ms=10_000,
         metadata_max_age_ms=30_000,
     )
     try:

@@ -13,7 +13,7 @@ from shared.ids import new_id
 from tests.support.cluster import NODES, REPLICAS, Cluster, running_cluster
 from tests.support.engines import Engines
 from tests.support.invariants import quiet
-from tests.support.load import holds, load, ready
+from tests.support.load import AWAY, holds, load, ready
 from tests.support.messaging import LONG, MakeSide, Side, making_sides, until
 
 
@@ -41,7 +41,7 @@ async def led_by_others(cluster: Cluster, side: Side, node: int) -> bool:
     return not {-1, node} & set(await cluster.leaders(side.topic))
 
 
-async def heard_anew(publisher: Side, reader: Side) -> None:
+async def heard_anew(publisher: Side, reader: Side, seconds: float = LONG) -> None:
     """A journey that nobody knows yet is told and heard, wherever it may go."""
     key = new_id()
     await publisher.say(key)
@@ -49,7 +49,7 @@ async def heard_anew(publisher: Side, reader: Side) -> None:
     async def heard() -> bool:
         return str(key) in {each for each, _ in await reader.heard()}
 
-    await until(heard, LONG)
+    await until(heard, seconds)
 
 
 async def test_10_30_a_broker_killed_that_leads_and_coordinates_is_followed_by_others(
@@ -97,6 +97,18 @@ async def test_10_with_too_few_replicas_everything_waits_in_the_outbox(
         await asyncio.sleep(2)
         assert between < await unsent(publisher)
         await cluster.whole()
+    assert all(not each.failed for each in loads)
+    await holds(publisher, reader, loads)
+
+
+async def test_11_a_leader_that_is_frozen_is_followed_by_another(sides: MakeSide, cluster: Cluster) -> None:
+    publisher, reader = await ready(sides)
+    async with load(publisher, people=1) as loads:
+        await heard_anew(publisher, reader)
+        frozen = (await cluster.leaders(publisher.topic))[0]
+        with cluster.frozen(frozen):
+            await until(lambda: led_by_others(cluster, publisher, frozen), LONG)
+            await heard_anew(publisher, reader, AWAY)
     assert all(not each.failed for each in loads)
     await holds(publisher, reader, loads)
 
