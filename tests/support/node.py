@@ -1,7 +1,7 @@
 """A relay or a reader in a process of its own: something to kill, to freeze, and to arm with failpoints.
 
 `python -m tests.support.node relay <publisher>`, or `read` or `redrive` and `<reader> <publisher>`, a side being its
-url, kafka, name and topic.
+url, kafka, name and topic. THEMODEL_TEST_PAUSE is how many seconds a reader takes for each event, until it is hurried.
 """
 
 import asyncio
@@ -19,14 +19,17 @@ import psutil
 
 from deploy.local.processes import die_with_parent, python, python_environment
 from shared import failpoints, instruments
+from shared.contracts.envelope import Meta
 from shared.contracts.marketing import LeadCreated
+from shared.database import Transaction
 from shared.messaging.consumer import consume
-from shared.messaging.inbox import Inbox
+from shared.messaging.inbox import Handler, Inbox
 from shared.messaging.relay import Relay
 from tests.support.messaging import LONG, Side, write_down
 
 Role = Literal["relay", "read", "redrive"]
 T = TypeVar("T")
+PAUSE = "THEMODEL_TEST_PAUSE"
 
 
 class Node:
@@ -43,6 +46,14 @@ class Node:
 
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)
+
+    def hurry(self) -> None:
+        """From now on it takes no longer for an event than it must."""
+        self._process.send_signal(signal.SIGUSR1)
+
+    def memory(self) -> int:
+        """Bytes that are its own."""
+        return int(psutil.Process(self._process.pid).memory_info().rss)
 
     async def dies(self, seconds: float = LONG) -> int:
         """The code it ends with; negative is the signal."""
@@ -73,7 +84,7 @@ class Node:
 
 
 @contextmanager
-def node(role: Role, *sides: Side, armed: str = "") -> Iterator[Node]:
+def node(role: Role, *sides: Side, armed: str = "", pause: float = 0.0) -> Iterator[Node]:
     """Runs until the block ends, frozen or not; `armed` is told as THEMODEL_FAILPOINTS."""
     told = [argument for side in sides for argument in (side.url, side.kafka, side.name, side.topic)]
     with tempfile.TemporaryFile() as said:
@@ -81,7 +92,7 @@ def node(role: Role, *sides: Side, armed: str = "") -> Iterator[Node]:
             python("tests.support.node", role, *told),
             stdout=said,
             stderr=said,
-            env={**python_environment(), failpoints.VARIABLE: armed},
+            env={**python_environment(), failpoints.VARIABLE: armed, PAUSE: str(pause)},
             preexec_fn=die_with_parent(signal.SIGKILL),
         )
         running = Node(process, said)
@@ -89,6 +100,23 @@ def node(role: Role, *sides: Side, armed: str = "") -> Iterator[Node]:
             yield running
         finally:
             running.end()
+
+
+def _paused() -> Handler:
+    pause = float(os.environ.get(PAUSE) or 0)
+
+    def hurry(*_: object) -> None:
+        nonlocal pause
+        pause = 0.0
+
+    signal.signal(signal.SIGUSR1, hurry)
+
+    async def handle(tx: Transaction, event: LeadCreated, meta: Meta) -> None:
+        if pause:
+            await asyncio.sleep(pause)
+        await write_down(tx, event, meta)
+
+    return handle
 
 
 async def _main() -> None:
@@ -99,7 +127,7 @@ async def _main() -> None:
         await Relay(first.database, first.kafka, first.name).run()
         return
     publisher = Side(*told[4:])
-    inbox = Inbox(first.database, {LeadCreated: write_down}, {publisher.topic: publisher.name}, first.dead_topic)
+    inbox = Inbox(first.database, {LeadCreated: _paused()}, {publisher.topic: publisher.name}, first.dead_topic)
     if role == "redrive":
         await inbox.redrive()
         return
