@@ -166,7 +166,8 @@ class Relay:
             except KafkaError as error:
                 if not _names_a_record(error):
                     raise
-                if await connection.fetchval(_FAILED, row.id) >= ATTEMPTS:
+                failed = await connection.fetchval(_FAILED, row.id)
+                if failed is not None and failed >= ATTEMPTS:  # none: another relay has voided and sent it meanwhile
                     await self._void(connection, row, error)
                 return False  # what follows may be of the same stream: start again from the outbox
             await _settle(connection, [row.id], ends)

@@ -211,6 +211,24 @@ async def test_one_record_too_large_for_the_topic_is_voided_and_its_number_kept(
     assert await marketing.count("outbox_dead") == 1
 
 
+async def test_a_record_that_another_relay_has_voided_meanwhile_is_nobodys_to_void(sides: MakeSide) -> None:
+    """Two believe to lead. The one that read it first tries last."""
+    marketing = await sides("marketing", largest=2000)
+    key = new_id()
+    async with marketing.database.transaction() as tx:
+        tx.announce(LeadCreated(lead_id=key, cycle=1, campaign="x" * 4000), journey=key, at=clock.utc_now())
+    late = Relay(marketing.database, marketing.kafka, "marketing")
+    connection = await marketing.database.direct()
+    try:
+        rows = await connection.fetch(relay_module._READ, 10)
+        marketing.start(Relay(marketing.database, marketing.kafka, "marketing").run())
+        await until(lambda: marketing.has(0, "outbox"))
+        await late._publish(connection, rows)
+    finally:
+        connection.terminate()
+    assert [meta.type for meta in await log_of(marketing)] == ["marketing.voided.v1"]
+
+
 async def test_a_second_worker_is_fenced(sides: MakeSide) -> None:
     from shared.messaging import offsets
 

@@ -1,0 +1,92 @@
+"""What may happen to the workers that read, and to their database."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from shared.messaging.consumer import Batch
+from shared.messaging.kafka import TopicPartition, partition_of
+from shared.messaging.offsets import Fenced
+from tests.support.handoff import PLACES, TOPIC
+from tests.support.handoff_model import HandOffModel
+
+# Few journeys, so that much happens to each; they share two partitions.
+KEYS = [uuid5(NAMESPACE_OID, name) for name in ("k1", "k2", "k8", "k7", "k9")]
+SHARED = sorted({TopicPartition(TOPIC, partition_of(str(key))) for key in KEYS})
+EFFECT_DIES = ["consumer.after_read", "consumer.before_commit", "act.before_commit", "consumer.after_apply"]
+WORKER_DIES = st.sampled_from([None, None, None, None, *EFFECT_DIES])
+REDRIVE_DIES = st.sampled_from([None, None, "redrive.after_stream", "act.before_commit"])
+WHICH = st.integers(0, 1)
+FEW = st.sampled_from([500, 500, 1, 2, 5])
+
+
+def left(what: str) -> Callable[[Any], Any]:
+    """Only while it may still happen in this run."""
+    return precondition(lambda machine: machine.left[what] > 0)
+
+
+class ReaderTrouble(HandOffModel):
+    """Two workers share the partitions, or believe to."""
+
+    @rule(split=st.integers(0, 12), knows=st.tuples(st.booleans(), st.booleans()))
+    def partitions_change_hands(self, split: int, knows: tuple[bool, bool]) -> None:
+        """Who does not know of it goes on with what it had."""
+        for worker, places, told in zip(self.workers, (PLACES[:split], PLACES[split:]), knows, strict=True):
+            if told:
+                worker.consumer.assign(places)
+
+    @precondition(lambda self: self.bench.log.all(TOPIC))
+    @rule(which=WHICH, most=FEW, dies_at=WORKER_DIES)
+    def a_worker_goes_on(self, which: int, most: int, dies_at: str | None) -> None:
+        self.run(self.workers[which].step(most, dies_at))
+
+    @precondition(lambda self: self.bench.log.all(TOPIC))
+    @rule(which=WHICH, place=st.sampled_from(SHARED), by=st.integers(-3, 3), most=FEW)
+    def a_worker_is_given_records_from_elsewhere(self, which: int, place: TopicPartition, by: int, most: int) -> None:
+        worker = self.workers[which]
+        if worker.loop.owned is worker.consumer.assignment() and place in worker.loop.next:
+            worker.consumer.slip(place, by)
+        self.run(worker.step(most))
+        self.run(worker.step(most))  # where it finds a hole, it looks once more before it believes it
+
+    @precondition(lambda self: self.sent())
+    @rule(which=WHICH, place=st.sampled_from(SHARED), back=st.integers(1, 5), beside=st.booleans())
+    def a_zombie_applies_what_it_read_long_ago(
+        self, which: int, place: TopicPartition, back: int, beside: bool
+    ) -> None:
+        """Perhaps together with something that it might still apply. Nothing of it is."""
+        stands = self.run(self.stands())
+        if not stands.get(place):
+            return
+        begins = {place: max(0, stands[place] - back)}
+        if beside:
+            begins = {**stands, **begins}
+        batch: Batch = {each: found for each, at in begins.items() if (found := self.bench.log.records[each][at:])}
+        ends = {each: (found[0].offset, found[-1].offset + 1) for each, found in batch.items()}
+        with pytest.raises(Fenced):
+            self.runner.run(self.workers[which].inbox.apply(ends, batch))
+        assert self.run(self.stands()) == stands
+
+    @precondition(lambda self: not self.bench.broken)
+    @rule(keys=st.sets(st.sampled_from(KEYS), min_size=1, max_size=2))
+    def a_handler_begins_to_fail(self, keys: set[UUID]) -> None:
+        self.bench.broken.update(map(str, keys))
+
+    @precondition(lambda self: self.bench.broken)
+    @rule(which=WHICH, dies_at=REDRIVE_DIES)
+    def it_is_mended_and_what_waits_is_taken_again(self, which: int, dies_at: str | None) -> None:
+        self.bench.broken.clear()
+        self.run(self.workers[which].redrive(dies_at))
+
+    @left("lost")
+    @precondition(lambda self: self.sent())
+    @rule()
+    def the_reader_loses_its_database(self) -> None:
+        """It hears everything anew. (A worker that stood at the end of the log would only notice with the next
+        record.)"""
+        self.left["lost"] -= 1
+        self.run(self.bench.load_reader_anew())
