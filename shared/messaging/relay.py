@@ -48,11 +48,13 @@ SELECT stream, last FROM published ORDER BY stream
 ON CONFLICT (stream) DO UPDATE SET last_sequence = greatest(s.last_sequence, excluded.last_sequence)
 """
 # A restored database may have told something before its relay knew how far it had once been. Those numbers are taken,
-# and readers would pass over what comes under them: they get the next ones, in their order.
-_TAKE_BACK = f"""
-WITH {_PUBLISHED} UPDATE outbox o SET sequence = -o.sequence FROM published p
-WHERE o.stream = p.stream AND EXISTS (SELECT FROM outbox x WHERE x.stream = p.stream AND x.sequence <= p.last)
-RETURNING o.stream
+# and readers would pass over what comes under them: from the first of them on all get the next ones, in their order. A
+# number that nobody has published yet is nobody else's, however low.
+_TAKE_BACK = """
+UPDATE outbox o SET sequence = -o.sequence FROM (
+    SELECT stream, min(sequence) AS first FROM outbox
+    JOIN unnest($1::text[], $2::bigint[]) AS x(stream, sequence) USING (stream, sequence) GROUP BY stream
+) AS taken WHERE o.stream = taken.stream AND o.sequence >= taken.first RETURNING o.stream
 """
 _NUMBER_ANEW = f"""
 WITH {_PUBLISHED}, numbered AS (
