@@ -2,10 +2,17 @@
 
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # xdist has no types
 
 pytest_plugins = ["tests.support.engines", "tests.support.messaging", "tests.support.rig", "tests.support.system"]
+
+# The same cases each time, so that a change is judged by itself. To look for new ones:
+# `make test ARGS=--hypothesis-profile=wild`.
+hypothesis.settings.register_profile("steady", derandomize=True)
+hypothesis.settings.register_profile("wild", print_blob=True)
+hypothesis.settings.load_profile("steady")
 
 ALONE = ("tests/e2e/test_told_data.py", "tests/e2e/test_carried_history.py")  # have an installation of their own
 BROWSER = "tests/browser"  # the last of its process; what comes after this file is then for the other one

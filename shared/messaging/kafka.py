@@ -55,6 +55,8 @@ __all__ = [
     "make_consumer",
     "open_reader",
     "partition_of",
+    "read_spans",
+    "whole_log",
 ]
 
 
@@ -258,3 +260,26 @@ async def open_reader(servers: str, client: str) -> AsyncIterator[AIOKafkaConsum
         yield reader
     finally:
         await close_within(CLOSE_TIMEOUT, reader.stop())
+
+
+Spans = Mapping[TopicPartition, tuple[int, int]]
+"""For each partition the first offset wanted and the one after the last."""
+
+
+async def read_spans(reader: AIOKafkaConsumer, spans: Spans) -> AsyncIterator[Sequence[ConsumerRecord]]:
+    """Every record of these spans, in batches of one partition each, by offset. `reader` is one of `open_reader`."""
+    left = {place: span for place, span in spans.items() if span[0] < span[1]}
+    reader.assign(list(left))
+    for place, (begin, _) in left.items():
+        reader.seek(place, begin)
+    while [place for place, (_, end) in left.items() if await reader.position(place) < end]:
+        for place, records in (await reader.getmany(timeout_ms=200, max_records=5000)).items():
+            yield [record for record in records if record.offset < left[place][1]]
+
+
+async def whole_log(
+    reader: AIOKafkaConsumer, places: Sequence[TopicPartition]
+) -> dict[TopicPartition, tuple[int, int]]:
+    """Where these partitions begin and end now."""
+    begins, ends = await reader.beginning_offsets(places), await reader.end_offsets(places)
+    return {place: (begins[place], ends[place]) for place in places}

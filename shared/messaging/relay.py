@@ -19,7 +19,16 @@ from shared import clock, failpoints, instruments
 from shared.contracts.envelope import decode, with_sequence
 from shared.database import Database
 from shared.messaging.heartbeat import Pulse
-from shared.messaging.kafka import PARTITIONS, KafkaError, Outgoing, Sender, TopicPartition, open_reader
+from shared.messaging.kafka import (
+    PARTITIONS,
+    KafkaError,
+    Outgoing,
+    Sender,
+    TopicPartition,
+    open_reader,
+    read_spans,
+    whole_log,
+)
 from shared.sqlerrors import transient
 
 log = structlog.get_logger()
@@ -226,17 +235,10 @@ async def _settle(connection: asyncpg.Connection, ids: Sequence[int], ends: dict
 async def _published_since(
     reader: Any, topic: str, known: dict[int, int]
 ) -> tuple[list[dict[str, Any]], dict[int, int]]:
-    partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-    reader.assign(partitions)
-    ends = await reader.end_offsets(partitions)
-    starts = await reader.beginning_offsets(partitions)
-    for place in partitions:
-        reader.seek(place, max(known.get(place.partition, 0), starts[place]))
-    found: list[dict[str, Any]] = []
-    while [place for place in partitions if await reader.position(place) < ends[place]]:
-        for records in (await reader.getmany(timeout_ms=200, max_records=5000)).values():
-            found += [event for event in map(_ours, records) if event]
-    return found, {place.partition: ends[place] for place in partitions}
+    log = await whole_log(reader, [TopicPartition(topic, number) for number in range(PARTITIONS)])
+    spans = {place: (max(known.get(place.partition, 0), begin), end) for place, (begin, end) in log.items()}
+    found = [event async for records in read_spans(reader, spans) for record in records if (event := _ours(record))]
+    return found, {place.partition: end for place, (_, end) in log.items()}
 
 
 def _ours(record: Any) -> dict[str, Any] | None:

@@ -28,6 +28,8 @@ from shared.messaging.kafka import (
     ensure_topics,
     open_reader,
     partition_of,
+    read_spans,
+    whole_log,
 )
 from shared.messaging.offsets import Ends
 from shared.messaging.outbox import plumbing
@@ -266,10 +268,6 @@ async def records_of(servers: str, topic: str) -> list[ConsumerRecord]:
     places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
     found: list[ConsumerRecord] = []
     async with open_reader(servers, "test") as reader:
-        reader.assign(places)
-        ends = await reader.end_offsets(places)
-        await reader.seek_to_beginning(*places)
-        while [place for place in places if await reader.position(place) < ends[place]]:
-            for records in (await reader.getmany(timeout_ms=100)).values():
-                found += records
+        async for records in read_spans(reader, await whole_log(reader, places)):
+            found += records
     return sorted(found, key=lambda record: (record.partition, record.offset))

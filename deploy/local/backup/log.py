@@ -11,7 +11,7 @@ import orjson
 
 from deploy.local.backup.manifest import Mark
 from deploy.local.errors import CommandError
-from shared.messaging.kafka import TopicPartition, open_reader
+from shared.messaging.kafka import TopicPartition, open_reader, read_spans, whole_log
 from shared.messaging.kafka_admin import Record, append
 
 AT_ONCE = 5000
@@ -23,33 +23,27 @@ async def spans_of(servers: str, topic: str, cuts: Mapping[int, int]) -> dict[in
     """For each partition where its log begins, and where it is cut. Raises CommandError where it ends before."""
     places = [TopicPartition(topic, number) for number in cuts]
     async with open_reader(servers, "themodel-backup") as reader:
-        begins, ends = await reader.beginning_offsets(places), await reader.end_offsets(places)
-    for place in places:
-        if ends[place] < cuts[place.partition]:
+        log = await whole_log(reader, places)
+    for place, (_, end) in log.items():
+        if end < cuts[place.partition]:
             raise CommandError(f"{topic}/{place.partition} ends before what was read of it: it is not whole.")
-    return {place.partition: (begins[place], max(begins[place], cuts[place.partition])) for place in places}
+    return {place.partition: (begin, max(begin, cuts[place.partition])) for place, (begin, _) in log.items()}
 
 
 async def save(servers: str, topic: str, spans: Spans, file: Path, told: Told) -> int:
     """Every record of these spans into a file; returns how many. Raises CommandError where an offset is missing."""
-    left = {number: span for number, span in spans.items() if span[0] < span[1]}
-    next_of = {number: begin for number, (begin, _) in left.items()}
-    written = 0
+    next_of, written = {number: begin for number, (begin, _) in spans.items()}, 0
+    wanted = {TopicPartition(topic, number): span for number, span in spans.items()}
     with gzip.open(file, "wb", compresslevel=1) as output:
         async with open_reader(servers, "themodel-backup") as reader:
-            reader.assign([TopicPartition(topic, number) for number in left])
-            for number, (begin, _) in left.items():
-                reader.seek(TopicPartition(topic, number), begin)
-            while any(next_of[number] < end for number, (_, end) in left.items()):
-                for place, records in (await reader.getmany(timeout_ms=500, max_records=AT_ONCE)).items():
-                    fresh = [record for record in records if record.offset < left[place.partition][1]]
-                    for record in fresh:
-                        if record.offset != next_of[place.partition]:
-                            raise CommandError(f"{topic}/{place.partition} has no record {next_of[place.partition]}.")
-                        next_of[place.partition] += 1
-                        output.write(_line(record))
-                    written += len(fresh)
-                    told(len(fresh))
+            async for records in read_spans(reader, wanted):
+                for record in records:
+                    if record.offset != next_of[record.partition]:
+                        raise CommandError(f"{topic}/{record.partition} has no record {next_of[record.partition]}.")
+                    next_of[record.partition] += 1
+                    output.write(_line(record))
+                written += len(records)
+                told(len(records))
     return written
 
 

@@ -16,7 +16,7 @@ from deploy.local.backup.manifest import Manifest
 from deploy.local.errors import CommandError
 from shared.contracts.envelope import Undecodable, decode
 from shared.contracts.marketing import LeadErased
-from shared.messaging.kafka import PARTITIONS, TopicPartition, ensure_topics, open_reader
+from shared.messaging.kafka import PARTITIONS, TopicPartition, ensure_topics, open_reader, read_spans, whole_log
 
 Migrate = Callable[[str, str], Awaitable[None]]
 """Brings the database of a service at a url to the newest schema."""
@@ -131,19 +131,15 @@ async def _told_since(url: str, servers: str, topic: str) -> list[tuple[str, dic
     finally:
         await connection.close()
     known, found = {row["partition"]: row["next_offset"] for row in rows}, list[tuple[str, dict[str, Any]]]()
-    places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
     async with open_reader(servers, "themodel-restore") as reader:
-        reader.assign(places)
-        begins, ends = await reader.beginning_offsets(places), await reader.end_offsets(places)
-        for place in places:
-            reader.seek(place, min(ends[place], max(begins[place], known.get(place.partition, 0))))
-        while [place for place in places if await reader.position(place) < ends[place]]:
-            for records in (await reader.getmany(timeout_ms=200, max_records=5000)).values():
-                for record in records:
-                    try:
-                        meta, data = decode(record.value, record.headers)
-                    except Undecodable:
-                        continue
-                    if meta.id not in unsent and not meta.replay_only:
-                        found.append((meta.type, data))
+        log = await whole_log(reader, [TopicPartition(topic, number) for number in range(PARTITIONS)])
+        spans = {place: (max(begin, known.get(place.partition, 0)), end) for place, (begin, end) in log.items()}
+        async for records in read_spans(reader, spans):
+            for record in records:
+                try:
+                    meta, data = decode(record.value, record.headers)
+                except Undecodable:
+                    continue
+                if meta.id not in unsent and not meta.replay_only:
+                    found.append((meta.type, data))
     return found

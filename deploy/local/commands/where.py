@@ -119,7 +119,7 @@ def _unsent(known: dict[str, Any]) -> list[Step]:
 async def _sent(journeys: list[str]) -> list[Step]:
     """What the topics hold of them: the partitions their keys go to, read from the beginning."""
     from shared.contracts.envelope import Undecodable, decode  # imports much that other commands can do without
-    from shared.messaging.kafka import KafkaError, TopicPartition, open_reader, partition_of
+    from shared.messaging.kafka import KafkaError, TopicPartition, open_reader, partition_of, read_spans, whole_log
     from shared.settings import Settings
 
     home, ports = Home.locate(), Ports.from_environment()
@@ -130,15 +130,11 @@ async def _sent(journeys: list[str]) -> list[Step]:
     found: list[Step] = []
     try:
         async with asyncio.timeout(600), open_reader(servers, "themodel-where") as reader:
-            reader.assign(places)
-            ends = await reader.end_offsets(places)
-            await reader.seek_to_beginning(*places)
-            while [place for place in places if await reader.position(place) < ends[place]]:
-                for records in (await reader.getmany(timeout_ms=200, max_records=5_000)).values():
-                    for record in records:
-                        if record.key in keys:
-                            with suppress(Undecodable):
-                                found.append(_in_the_log(record, decode(record.value, record.headers)[0]))
+            async for records in read_spans(reader, await whole_log(reader, places)):
+                for record in records:
+                    if record.key in keys:
+                        with suppress(Undecodable):
+                            found.append(_in_the_log(record, decode(record.value, record.headers)[0]))
     except (KafkaError, OSError) as error:  # TimeoutError is an OSError
         raise CommandError(f"{servers} does not answer: {error}") from error
     return found
