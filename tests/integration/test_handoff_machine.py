@@ -159,9 +159,11 @@ class HandOff(ReaderTrouble):
 
     @left("twice")
     @precondition(lambda self: self.sent())
-    @rule()
-    def the_whole_log_comes_twice(self) -> None:
+    @rule(heard=st.booleans())
+    def the_whole_log_comes_twice(self, heard: bool) -> None:
         self.left["twice"] -= 1
+        for worker in self.workers if heard else ():
+            self.run(worker.step(500))
         self.bench.log.repeat()
         self.garbage += self.garbage
 
