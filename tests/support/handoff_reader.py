@@ -54,9 +54,9 @@ class ReaderTrouble(HandOffModel):
         self.run(worker.step(most))  # where it finds a hole, it looks once more before it believes it
 
     @precondition(lambda self: self.sent())
-    @rule(which=WHICH, place=st.sampled_from(SHARED), off=st.integers(-5, 2), beside=st.booleans())
+    @rule(which=WHICH, place=st.sampled_from(SHARED), off=st.integers(-5, 2), most=FEW, beside=st.booleans())
     def a_zombie_applies_what_it_read_elsewhere(
-        self, which: int, place: TopicPartition, off: int, beside: bool
+        self, which: int, place: TopicPartition, off: int, most: int, beside: bool
     ) -> None:
         """Long ago, or where the database has not got to yet; perhaps together with something that it might apply.
         Nothing of it is."""
@@ -65,7 +65,8 @@ class ReaderTrouble(HandOffModel):
         if begins == stands.get(place, 0) or begins >= self.bench.log.end(place):
             return
         starts = {**(stands if beside else {}), place: begins}
-        batch: Batch = {each: found for each, at in starts.items() if (found := self.bench.log.records[each][at:])}
+        log = self.bench.log.records
+        batch: Batch = {each: found for each, at in starts.items() if (found := log[each][at : at + most])}
         ends = {each: (found[0].offset, found[-1].offset + 1) for each, found in batch.items()}
         with pytest.raises(Fenced):
             self.runner.run(self.workers[which].inbox.apply(ends, batch))
