@@ -20,6 +20,7 @@ from shared.database import Database, Transaction
 from shared.migrate import upgrade
 from tests.support.engines import Engines
 from tests.support.kpi_history import KpiHistory, ids
+from tests.support.kpi_model import Model
 
 ANEW = "anew"
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
@@ -48,12 +49,14 @@ class Incremental(KpiHistory):
         await self._same_as_folded_anew()
 
     async def _same_as_folded_anew(self) -> None:
-        """Every row of every table; what was folded for it is rolled back."""
+        """Every row of every table; and who pays what is what a reading of all facts says."""
         async with self._database.transaction() as tx:
             folding = Folding(tx.session, UTC, source=LIVE, target=ANEW)
             everything = list({fact.id: fact for fact in self.heard}.values())
             await folding.fold(Touched.by(everything))
             assert await _differences(tx) == {}
+            paid = await tx.fetch("SELECT account_id, sum(delta) FROM movement WHERE basis = 'booked' GROUP BY 1")
+            assert {account: total for account, total in paid if total} == Model(self.heard).paid()
             for table in CACHES:
                 await tx.fetch(f"DELETE FROM {ANEW}.{table.name}")
 

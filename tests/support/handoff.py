@@ -161,6 +161,7 @@ class Bench:
         self._hands = hands  # ours, beside what is tried
         self.log = FakeLog()
         self.broken: set[str] = set()  # journeys whose handler fails
+        self.in_disorder = False
 
     @classmethod
     async def open(cls, engines: Engines) -> "Bench":
@@ -183,7 +184,7 @@ class Bench:
             engines.drop_database(side.url)
 
     async def begin(self) -> None:
-        self.log, self.broken = FakeLog(), set()
+        self.log, self.broken, self.in_disorder = FakeLog(), set(), False
         await self.do(self.publisher, *_emptied(*_TELLS, "aside"))
         await self.load_reader_anew()
 
@@ -206,7 +207,7 @@ class Bench:
         tx.announce(told, journey=event.lead_id, at=clock.utc_now())
 
     async def hear_together(self, tx: Transaction, some: Sequence[tuple[Any, Meta]]) -> None:
-        assert len({meta.key for _, meta in some}) == len(some), "two of one journey are no longer in order"
+        self.in_disorder |= len({meta.key for _, meta in some}) < len(some)  # an error here would only be parked
         for event, meta in some:
             await self.hear(tx, event, meta)
 

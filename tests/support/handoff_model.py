@@ -101,6 +101,7 @@ class HandOffModel(RuleBasedStateMachine):
         self.run(self._heard())
 
     async def _heard(self) -> dict[str, list[Hearing]]:
+        assert not self.bench.in_disorder, "two of one journey were given to a handler together"
         heard: defaultdict[str, list[Hearing]] = defaultdict(list)
         rows = await self.bench.look(self.bench.reader, "SELECT key, sequence, id FROM heard ORDER BY n")
         for key, number, word in rows:

@@ -47,6 +47,7 @@ OF_ACCOUNT = {"subscription_changed", "customer_accepted", "onboarding_completed
 MONEY = {"opportunity_opened", "opportunity_updated", "deal_won", "contract_started"}
 AMOUNTS = st.sampled_from([None, 100, 250])
 PAUSES = st.sampled_from([0.01, 0.5, 3.0])
+LATE = st.sampled_from([0.0, 0.0, 0.5, 1.0])
 
 
 @dataclass
@@ -135,18 +136,25 @@ class KpiHistory(RuleBasedStateMachine):
         way.lead, way.cycle = way.name, 1
 
     @precondition(lambda self: self.ways)
-    @rule(which=st.integers(0, 4), turn=st.integers(0, 3), pause=PAUSES, late=st.floats(0, 1), mrr=AMOUNTS)
-    def a_way_goes_on(self, which: int, turn: int, pause: float, late: float, mrr: int | None) -> None:
-        """By one of the steps that may follow; `late`: how much of the time since its last step it was told after."""
+    @rule(
+        which=st.integers(0, 4),
+        turns=st.lists(st.integers(0, 3), min_size=1, max_size=8),
+        pause=PAUSES,
+        late=LATE,
+        mrr=AMOUNTS,
+    )
+    def a_way_goes_on(self, which: int, turns: Sequence[int], pause: float, late: float, mrr: int | None) -> None:
+        """By steps that may follow; `late`: how much of the time since its last step each was told after."""
         way = self.ways[which % len(self.ways)]
-        kind, stage = NEXT[way.stage][turn % len(NEXT[way.stage])]
-        if (kind, stage) == AGAIN and way.lead is None:
-            return
-        now = self._later(pause)
-        way.at = max(round(way.at + 0.01, 2), round(now - late * (now - way.at), 2))
-        self.now = max(self.now, way.at)
-        self.tell(kind, way.at, way.name, **self._values(way, kind, stage, mrr))
-        way.stage = stage
+        for turn in turns:
+            kind, stage = NEXT[way.stage][turn % len(NEXT[way.stage])]
+            if (kind, stage) == AGAIN and way.lead is None:
+                return
+            now = self._later(pause)
+            way.at = max(round(way.at + 0.01, 2), round(now - late * (now - way.at), 2))
+            self.now = max(self.now, way.at)
+            self.tell(kind, way.at, way.name, **self._values(way, kind, stage, mrr))
+            way.stage = stage
 
     def _values(self, way: Way, kind: str, stage: str, mrr: int | None) -> dict[str, Any]:
         if kind == "lead_recycled":

@@ -17,30 +17,13 @@ from hypothesis.stateful import invariant
 
 from services.kpi.projections import facts as told
 from services.kpi.projections.accounts import fold_account
-from services.kpi.projections.facts import Fact, in_order
+from services.kpi.projections.facts import Fact
 from services.kpi.projections.identity import fold_aliases, journeys
 from services.kpi.projections.journeys import fold_journey
 from services.kpi.projections.rows import BOOKED, FUNNEL, LIVE, CustomerSpan, Movement, OpportunityState, Passage, Place
-from tests.support.facts import an_id
 from tests.support.kpi_history import KpiHistory
+from tests.support.kpi_model import RESULTS, Model
 
-Cycle = tuple[UUID, int]
-RESULTS = {told.DEAL_WON: "won", told.DEAL_LOST: "lost"}
-ENDS = {
-    told.MQL_REJECTED: "mql_rejected",
-    told.SQL_RETURNED: "sql_rejected",
-    told.LEAD_DROPPED: "dropped",
-    told.DEAL_LOST: "opp_lost",
-}
-STEPS = {
-    told.LEAD_CREATED: "nurturing",
-    told.LEAD_RECYCLED: "nurturing",
-    told.MQL_CREATED: "mql_waiting",
-    told.MQL_ACCEPTED: "mql_working",
-    told.SQL_ACCEPTED: "sql_offered",
-    told.SQL_RECEIVED: "sql_offered",
-}
-ORDER = ("nurturing", "mql_waiting", "mql_working", "sql_offered")
 ENTRIES = {
     "lead": (told.LEAD_CREATED, told.LEAD_RECYCLED),
     "mql": (told.MQL_CREATED,),
@@ -83,92 +66,6 @@ class Folded:
 
     def rows(self) -> list[str]:
         return sorted(map(repr, [*self.passages, *self.states, *self.places, *self.movements, *self.spans]))
-
-
-class Model:
-    """The same, read slowly: for each question all facts from the beginning."""
-
-    def __init__(self, facts: Sequence[Fact]) -> None:
-        self.facts = in_order(facts)
-        self.deals = {fact.opportunity_id for fact in self.facts if fact.opportunity_id}
-
-    def of_deal(self, deal: UUID) -> list[Fact]:
-        """What the departments that sell told of it."""
-        return [f for f in self.facts if f.opportunity_id == deal and f.publisher != "customer_success"]
-
-    def whose(self, deal: UUID) -> Cycle | None:
-        return next(((f.lead_id, f.cycle) for f in self.of_deal(deal) if f.lead_id and f.cycle), None)
-
-    def status(self, deal: UUID) -> str | None:
-        """A state and no counter: the last that was told of how it ended; to reopen, it must have been known."""
-        known = [fact.type for fact in self.of_deal(deal)]
-        ends = [kind for kind in known if kind in RESULTS or kind == told.DEAL_REOPENED]
-        if ends and ends[-1] in RESULTS:
-            return RESULTS[ends[-1]]
-        if told.OPPORTUNITY_OPENED in known or set(ends) & RESULTS.keys():
-            return "open"
-        offers = [kind for kind in known if kind in (told.SQL_ACCEPTED, told.SQL_RECEIVED, told.SQL_RETURNED)]
-        return None if not offers else "returned" if offers[-1] == told.SQL_RETURNED else "offered"
-
-    def reopens(self, deal: UUID) -> int:
-        ends = [f.type for f in self.of_deal(deal) if f.type in RESULTS or f.type == told.DEAL_REOPENED]
-        return sum(1 for one, next in pairwise(ends) if one in RESULTS and next == told.DEAL_REOPENED)
-
-    def mrr(self, deal: UUID) -> Any:
-        named = [f.mrr for f in self.of_deal(deal) if f.mrr]
-        return named[-1] if named else None
-
-    def cycles(self) -> dict[Cycle, list[Fact]]:
-        found: defaultdict[Cycle, list[Fact]] = defaultdict(list)
-        for fact in self.facts:
-            if fact.type in told.JOURNEY_TYPES and fact.publisher != "customer_success":
-                own = (fact.lead_id, fact.cycle or 1) if fact.lead_id else None
-                cycle = self.whose(fact.opportunity_id) if fact.opportunity_id else own
-                if cycle and cycle[0]:
-                    found[cycle].append(fact)
-        return found
-
-    def place(self, facts: Sequence[Fact]) -> str | None:
-        """A deal's that is open or won; else the furthest step since the way last ended, else how it ended."""
-        for deal in {fact.opportunity_id for fact in facts if fact.opportunity_id}:
-            if (status := self.status(deal)) in ("open", "won"):
-                return f"opp_{status}"
-        ended = max((n for n, fact in enumerate(facts) if fact.type in ENDS), default=-1)
-        since = [fact.type for fact in facts[ended + 1 :]]
-        steps = {STEPS[kind] for kind in since if kind in STEPS}
-        if told.MQL_CREATED in since and told.FIRST_CONTACT_MADE in since:
-            steps.add("mql_working")
-        return max(steps, key=ORDER.index) if steps else ENDS[facts[ended].type] if ended >= 0 else None
-
-    def root(self, account: UUID) -> UUID:
-        merged = any(fact.type == told.ACCOUNT_MERGED for fact in self.facts)
-        return an_id("company 0") if merged and account == an_id("company 1") else account
-
-    def customer(self, deal: UUID) -> UUID:
-        """The company, where anybody named it; else who stands for it."""
-        cycle = self.whose(deal)
-        mine = [f for f in self.facts if f.opportunity_id == deal]
-        mine += [f for f in self.facts if cycle and f.lead_id == cycle[0] and f.publisher != "customer_success"]
-        known = next((fact.account_id for fact in mine if fact.account_id), None)
-        return self.root(known or (cycle[0] if cycle else deal))
-
-    def paid(self) -> dict[UUID, int]:
-        """MRR by customer: the opening of each contract, by its own word before the deal's, and what changed since."""
-        found: defaultdict[UUID, int] = defaultdict(int)
-        for deal in self.deals:
-            contract = next(
-                (f for f in self.facts if f.type == told.CONTRACT_STARTED and f.opportunity_id == deal), None
-            )
-            ever_won = any(fact.type == told.DEAL_WON for fact in self.of_deal(deal))
-            if self.status(deal) == "won":
-                mrr = (contract and contract.mrr) or self.mrr(deal)
-                found[self.customer(deal)] += mrr.amount if mrr else 0
-            elif contract and contract.mrr and not ever_won:
-                found[self.customer(deal)] += contract.mrr.amount
-        for fact in self.facts:
-            if fact.type == told.SUBSCRIPTION_CHANGED and fact.account_id and fact.mrr:
-                found[self.root(fact.account_id)] += fact.mrr.amount
-        return {customer: amount for customer, amount in found.items() if amount}
 
 
 def holds(rows: Sequence[Any]) -> list[Any]:
