@@ -1,7 +1,6 @@
 """Brokers of a cluster of three die, freeze or have no more room (faults of docs/faults.md)."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -10,11 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from shared.ids import new_id
+from shared.messaging.relay import Relay
 from tests.support.cluster import NODES, REPLICAS, Cluster, running_cluster
 from tests.support.engines import Engines
 from tests.support.invariants import quiet
-from tests.support.load import AWAY, holds, load, ready
+from tests.support.load import AWAY, holds, kept_reading, load, ready
 from tests.support.messaging import LONG, MakeSide, Side, making_sides, until
+from tests.support.node import node
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,25 @@ async def sides(engines: Engines, cluster: Cluster) -> AsyncIterator[MakeSide]:
         yield make
 
 
-async def unsent(publisher: Side) -> set[str]:
+async def reading_only(sides: MakeSide) -> tuple[Side, Side]:
+    """A publisher whose relay does not run yet, and a reader that reads."""
+    publisher, reader = await sides("marketing"), await sides("inside_sales")
+    reader.start(kept_reading(reader, publisher))
+    return publisher, reader
+
+
+def relaying(publisher: Side) -> None:
+    publisher.start(Relay(publisher.database, publisher.kafka, publisher.name).run())
+
+
+async def nothing_leaves(publisher: Side) -> None:
+    """For some time whatever is in the outbox stays there, and more comes."""
+    before = await _unsent(publisher)
+    await asyncio.sleep(1.5)
+    assert before < await _unsent(publisher)
+
+
+async def _unsent(publisher: Side) -> set[str]:
     async with publisher.database.reading() as session:
         return set((await session.scalars(text("SELECT event_id::text FROM outbox"))).all())
 
@@ -74,28 +93,25 @@ async def test_10_30_a_broker_killed_that_leads_and_coordinates_is_followed_by_o
     assert not cluster.lives(killed)
 
 
-async def test_10_with_too_few_replicas_everything_waits_in_the_outbox(
-    sides: MakeSide, cluster: Cluster, caplog: pytest.LogCaptureFixture
-) -> None:
-    """First those in sync are fewer than are demanded; then two of three are gone, and with them any controller."""
-    publisher, reader = await ready(sides)
+async def test_10_with_too_few_replicas_everything_waits_in_the_outbox(sides: MakeSide, cluster: Cluster) -> None:
+    """First those in sync are fewer than are demanded; then two of three are gone, and with them any controller. The
+    relay is killed too, with what it has in its hands."""
+    publisher, reader = await reading_only(sides)
     await cluster.demand(publisher.topic, REPLICAS)
     async with load(publisher, people=1) as loads:
-        await heard_anew(publisher, reader)
-        with caplog.at_level(logging.WARNING, "aiokafka"):
+        with node("relay", publisher) as relay:
+            await heard_anew(publisher, reader)
             cluster.kill(2)
 
             async def refused() -> bool:
-                return "NotEnoughReplicas" in caplog.text
+                return "NotEnoughReplicas" in relay.said()
 
             await until(refused, LONG)
-        before = await unsent(publisher)
-        await asyncio.sleep(2)
-        between = await unsent(publisher)
-        assert before < between, "something went out that only two have"
-        cluster.kill(3)
-        await asyncio.sleep(2)
-        assert between < await unsent(publisher)
+            await nothing_leaves(publisher)
+            cluster.kill(3)
+            await nothing_leaves(publisher)
+        relaying(publisher)
+        await nothing_leaves(publisher)
         await cluster.whole()
     assert all(not each.failed for each in loads)
     await holds(publisher, reader, loads)
@@ -116,21 +132,21 @@ async def test_11_a_leader_that_is_frozen_is_followed_by_another(sides: MakeSide
 @pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="what another process may write is limited on Linux")
 async def test_14_with_no_room_on_the_disks_everything_waits_in_the_outbox(sides: MakeSide, cluster: Cluster) -> None:
     """A broker that cannot write ends. While one has no room the others go on; with none left nothing is taken."""
-    publisher, reader = await ready(sides)
+    publisher, reader = await reading_only(sides)
     async with load(publisher, people=1) as loads:
-        await heard_anew(publisher, reader)
-        first = (await cluster.leaders(publisher.topic))[0]
-        cluster.fill_disk(first, publisher.topic)
-        await cluster.gives_up(first)
-        await heard_anew(publisher, reader)
-        others = [number for number in NODES if number != first]
-        for number in others:
-            cluster.fill_disk(number, publisher.topic)
-        await cluster.gives_up(*others)
-        before = await unsent(publisher)
-        await asyncio.sleep(1)
-        assert before < await unsent(publisher)
-        cluster.kill(*others)  # the last is asked to write nothing any more
+        with node("relay", publisher):
+            await heard_anew(publisher, reader)
+            first = (await cluster.leaders(publisher.topic))[0]
+            cluster.fill_disk(first, publisher.topic)
+            await cluster.gives_up(first)
+            await heard_anew(publisher, reader)
+            others = [number for number in NODES if number != first]
+            for number in others:
+                cluster.fill_disk(number, publisher.topic)
+            await cluster.gives_up(*others)
+            await nothing_leaves(publisher)
+            cluster.kill(*others)  # the last is asked to write nothing any more
+        relaying(publisher)
         await cluster.whole()
     assert all(not each.failed for each in loads)
     await holds(publisher, reader, loads)

@@ -29,10 +29,10 @@ def begin(publisher: Side, reader: Side) -> None:
     relay = Relay(publisher.database, publisher.kafka, "marketing")
     publisher.database.on_publish = relay.wake
     publisher.start(relay.run())
-    reader.start(_kept_reading(reader, publisher))
+    reader.start(kept_reading(reader, publisher))
 
 
-async def _kept_reading(reader: Side, publisher: Side) -> None:
+async def kept_reading(reader: Side, publisher: Side) -> None:
     """As a worker does it: a reader that is stuck is built anew."""
     while True:
         inbox = Inbox(reader.database, {LeadCreated: write_down}, {publisher.topic: publisher.name}, reader.dead_topic)
