@@ -62,6 +62,17 @@ class Model:
         named = [f.mrr for f in self.of_deal(deal) if f.mrr]
         return named[-1] if named else None
 
+    def won_with(self, deal: UUID) -> Any:
+        """The MRR named by the time it was won; a second win is none while nobody has told that it was reopened."""
+        named = won = None
+        is_won = False
+        for fact in self.of_deal(deal):
+            named = fact.mrr or named
+            if fact.type == told.DEAL_WON and not is_won:
+                won = named
+            is_won = fact.type == told.DEAL_WON or (is_won and fact.type not in (told.DEAL_LOST, told.DEAL_REOPENED))
+        return won
+
     def cycles(self) -> dict[Cycle, list[Fact]]:
         found: defaultdict[Cycle, list[Fact]] = defaultdict(list)
         for fact in self.facts:
@@ -105,7 +116,7 @@ class Model:
             )
             ever_won = any(fact.type == told.DEAL_WON for fact in self.of_deal(deal))
             if self.status(deal) == "won":
-                mrr = (contract and contract.mrr) or self.mrr(deal)
+                mrr = (contract and contract.mrr) or self.won_with(deal)
                 found[self.customer(deal)] += mrr.amount if mrr else 0
             elif contract and contract.mrr and not ever_won:
                 found[self.customer(deal)] += contract.mrr.amount
