@@ -62,9 +62,9 @@ async def _some(reader: Side) -> bool:
 async def test_25_readers_that_come_and_go_under_load(sides: MakeSide) -> None:
     publisher, reader, keys = await told(sides)
     reading(reader, publisher, {LeadCreated: _slowly})
-    for number in range(6):
+    for number in range(4):
         with node("read", reader, publisher) as other:
-            for _ in range(10):
+            for _ in range(8):
                 await publisher.say(*keys)
                 await asyncio.sleep(0.15)
             if number % 2:

@@ -105,7 +105,7 @@ def test_tables_folded_where_something_came_are_what_folding_all_anew_makes(engi
 
         # Slow by design: each batch is folded in a real database.
         slow = [HealthCheck.too_slow]
-        often = settings(max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=slow)
+        often = settings(max_examples=8, stateful_step_count=40, deadline=None, suppress_health_check=slow)
         try:
             run_state_machine_as_test(Here, settings=often)
         finally:

@@ -101,7 +101,7 @@ async def working(system: System, ledger: Ledger, chance: random.Random, people:
 async def soak(
     life: Life, ledger: Ledger, *, seed: int, seconds: float, plan: Sequence[str] = (), people: int = PEOPLE
 ) -> tuple[Outcome, Scene]:
-    """Faults drawn by `seed` for so long (or `plan`, one after the other), then until all is quiet."""
+    """Faults drawn by `seed` for so long (or `plan`, two and two), then until all is quiet."""
     chance, outcome = random.Random(seed), Outcome(seed)
     scene = Scene(life.system, chance, Path(life.system.environment["THEMODEL_HOME"]) / "soak")
     await keep_journal(scene)
@@ -113,7 +113,7 @@ async def soak(
             name = left.pop(0) if plan else _drawn(chance)
             outcome.faults.append(name)
             await _happens(life, scene, name)
-            if chance.random() > TOGETHER or plan:
+            if len(outcome.faults) % 2 == 0 if plan else chance.random() > TOGETHER:
                 outcome.recoveries[name].append(await _recovered(life.system))
             await asyncio.sleep(chance.uniform(0, REST_SECONDS))
         await _recovered(life.system)

@@ -6,7 +6,7 @@ lost it; a publisher that is below what others heard has forgotten acts, as afte
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ import asyncpg
 
 from deploy.local.checks.finding import Finding, Silent, System, bad, ok, warning
 from deploy.local.ports import SERVICES
-from shared.messaging.kafka import PARTITIONS, TopicPartition, open_reader
+from shared.messaging.kafka import PARTITIONS, KafkaError, TopicPartition, open_reader
 
 EXAMPLES = 3
 PATIENCE_SECONDS = 20.0
@@ -47,55 +47,60 @@ class Difference:
 async def numbers(system: System) -> AsyncIterator[Finding]:
     """For each publisher and each of its readers."""
     for publisher in SERVICES:
-        for reader in SERVICES:
-            try:
-                async with AsyncExitStack() as stack:
-                    told = await stack.enter_async_context(system.database(publisher))
-                    heard = await stack.enter_async_context(system.database(reader))
-                    if finding := await _pair(system, publisher, told, reader, heard):
+        try:
+            async with system.database(publisher) as told, told.transaction(isolation="repeatable_read", readonly=True):
+                newest = await told.fetchval("SELECT max(id) FROM outbox")  # also fixes what is seen of the publisher
+                if (ends := await _sent(system, publisher, newest)) is None:
+                    yield warning(publisher, "what it told is not sent yet", "see OutboxNotSent in docs/runbook.md")
+                    continue
+                for reader in SERVICES:
+                    if finding := await _pair(system, publisher, told, reader, ends):
                         yield finding
-            except (Silent, asyncpg.UndefinedTableError):
-                continue
+        except (Silent, asyncpg.UndefinedTableError):
+            continue  # said of the database
 
 
-async def _pair(
-    system: System, publisher: str, told: asyncpg.Connection, reader: str, heard: asyncpg.Connection
-) -> Finding | None:
-    topic, area = system.publishers[publisher], f"{publisher} → {reader}"
-    if not await heard.fetchval("SELECT count(*) FROM consumer_offset WHERE topic = $1", topic):
-        return None
-    async with told.transaction(isolation="repeatable_read", readonly=True):
-        newest = await told.fetchval("SELECT max(id) FROM outbox")  # also fixes what is seen of the publisher
-        if not await _arrived(system, publisher, newest, heard, topic):
-            return warning(area, "what was told has not arrived yet", "ask again when the readers have caught up")
-        missing = await _less(told, _TOLD, heard, _heard_by(reader), publisher, of_reader=True)
-    if missing.streams:
-        advice = (
-            "`themodel where <journey>` says where it is; what is on the topic is read again by `themodel replay kpi`"
-        )
-        return bad(area, f"{reader} lacks the newest numbers of {missing}", advice)
-    async with heard.transaction(isolation="repeatable_read", readonly=True):
-        await heard.fetchval("SELECT 1")
-        forgotten = await _less(told, _TOLD, heard, _heard_by(reader), publisher, of_reader=False)
-    if forgotten.streams:
-        advice = (
-            "a restored database catches up when its relay starts: start it; if it runs, its acts of that time are lost"
-        )
-        return bad(area, f"{publisher} has forgotten numbers that {reader} heard of {forgotten}", advice)
-    return ok(area, "every number that was told is known")
-
-
-async def _arrived(system: System, publisher: str, newest: int | None, heard: asyncpg.Connection, topic: str) -> bool:
-    """Waits until what was told by now is sent, and the reader stands at the end of the log."""
+async def _sent(system: System, publisher: str, newest: int | None) -> dict[int, int] | None:
+    """Where its topic ends once all it has told by now is sent; None where that is not to be waited for."""
     stop = time.monotonic() + PATIENCE_SECONDS
     async with system.database(publisher) as now:
         while newest is not None and await now.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE id <= $1)", newest):
             if time.monotonic() > stop:
-                return False
+                return None
             await asyncio.sleep(0.2)
-    places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-    async with open_reader(system.kafka, "themodel-doctor") as reader:
-        ends = {place.partition: end for place, end in (await reader.end_offsets(places)).items()}
+    places = [TopicPartition(system.publishers[publisher], number) for number in range(PARTITIONS)]
+    try:
+        async with open_reader(system.kafka, "themodel-doctor") as reader:
+            return {place.partition: end for place, end in (await reader.end_offsets(places)).items()}
+    except (KafkaError, OSError) as error:
+        raise Silent("kafka") from error
+
+
+async def _pair(
+    system: System, publisher: str, told: asyncpg.Connection, reader: str, ends: Mapping[int, int]
+) -> Finding | None:
+    topic, area = system.publishers[publisher], f"{publisher} → {reader}"
+    async with system.database(reader) as heard:
+        if not await heard.fetchval("SELECT count(*) FROM consumer_offset WHERE topic = $1", topic):
+            return None
+        if not await _arrived(heard, topic, ends):
+            return warning(area, "what was told has not arrived yet", "ask again when the readers have caught up")
+        missing = await _less(told, heard, reader, publisher, of_reader=True)
+        if missing.streams:
+            advice = "`themodel where <journey>` says where it is; `themodel replay kpi` reads a topic again"
+            return bad(area, f"{reader} lacks the newest numbers of {missing}", advice)
+        async with heard.transaction(isolation="repeatable_read", readonly=True), system.database(publisher) as now:
+            await heard.fetchval("SELECT 1")
+            forgotten = await _less(now, heard, reader, publisher, of_reader=False)
+    if forgotten.streams:
+        advice = "a restored database catches up as its relay starts: start it; if it runs, its acts of then are lost"
+        return bad(area, f"{publisher} has forgotten numbers that {reader} heard of {forgotten}", advice)
+    return ok(area, "every number that was told is known")
+
+
+async def _arrived(heard: asyncpg.Connection, topic: str, ends: Mapping[int, int]) -> bool:
+    """Waits until the reader stands there."""
+    stop = time.monotonic() + PATIENCE_SECONDS
     while True:
         rows = await heard.fetch("SELECT partition, next_offset FROM consumer_offset WHERE topic = $1", topic)
         standing = {row["partition"]: row["next_offset"] for row in rows}
@@ -114,13 +119,7 @@ def _heard_by(reader: str) -> str:
 
 
 async def _less(
-    told: asyncpg.Connection,
-    told_query: str,
-    heard: asyncpg.Connection,
-    heard_query: str,
-    publisher: str,
-    *,
-    of_reader: bool,
+    told: asyncpg.Connection, heard: asyncpg.Connection, reader: str, publisher: str, *, of_reader: bool
 ) -> Difference:
     """Where the reader has less than the publisher (or the other way round), both walked through in one order."""
     found = Difference()
@@ -128,8 +127,8 @@ async def _less(
         for connection in (told, heard):
             if not connection.is_in_transaction():
                 await stack.enter_async_context(connection.transaction(readonly=True))
-        ours = told.cursor(told_query, prefetch=5000).__aiter__()
-        theirs = heard.cursor(heard_query, f"/{publisher}", prefetch=5000).__aiter__()
+        ours = told.cursor(_TOLD, prefetch=5000).__aiter__()
+        theirs = heard.cursor(_heard_by(reader), f"/{publisher}", prefetch=5000).__aiter__()
         one, other = await anext(ours, None), await anext(theirs, None)
         while one is not None or other is not None:
             stream = min(row["stream"] for row in (one, other) if row is not None)

@@ -221,8 +221,8 @@ def test_50_a_person_erased_is_nowhere_and_counts_as_before_also_when_all_is_fol
 
 
 def counted(kpi: httpx.Client, channel: str) -> Any:
-    """The whole funnel of the person's channel, but for the moment it was asked at."""
-    return {**good(kpi.get("/v1/funnel", params={"channel": channel})), "as_of": ""}
+    """The whole funnel of the person's channel, but for the moment it was asked at and how fresh it was."""
+    return {**good(kpi.get("/v1/funnel", params={"channel": channel})), "as_of": "", "fresh_to": "", "late": []}
 
 
 def customers(kpi: httpx.Client, channel: str) -> int:
