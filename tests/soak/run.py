@@ -112,9 +112,11 @@ async def soak(
         while left if plan else time.monotonic() < stop:
             name = left.pop(0) if plan else _drawn(chance)
             outcome.faults.append(name)
+            begun = time.monotonic()
             await _happens(life, scene, name)
+            away = time.monotonic() - begun if name == POWER_CUT else 0.0  # it comes back only when it is started
             if len(outcome.faults) % 2 == 0 if plan else chance.random() > TOGETHER:
-                outcome.recoveries[name].append(await _recovered(life.system))
+                outcome.recoveries[name].append(away + await _recovered(life.system))
             await asyncio.sleep(chance.uniform(0, REST_SECONDS))
         await _recovered(life.system)
     outcome.quiet_seconds = await quiet(scene)
