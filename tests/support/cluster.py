@@ -1,4 +1,4 @@
-"""Three Kafka nodes that are one cluster, each broker and controller: to be killed, frozen and filled one by one."""
+"""Kafka nodes that are one cluster, each broker and controller: to be killed, frozen and filled one by one."""
 
 import asyncio
 import os
@@ -7,10 +7,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import psutil
@@ -166,15 +167,21 @@ class Cluster:
 
 
 @asynccontextmanager
-async def running_cluster() -> AsyncIterator[Cluster]:
+async def running_cluster(
+    numbers: Sequence[int] = NODES,
+    more: Mapping[str, str] = MappingProxyType({}),
+    on_ports: Callable[[Mapping[int, int]], None] = lambda ports: None,
+) -> AsyncIterator[Cluster]:
+    """`more` are settings of every node; `on_ports` is told where each will listen."""
     folder = Path(tempfile.mkdtemp(prefix="themodel-cluster-"))
-    ports = free_ports(2 * len(NODES))
-    voters = dict(zip(NODES, ports[len(NODES) :], strict=True))
-    home = Home(folder, SHARED_CACHE)
+    ports = free_ports(2 * len(numbers))
+    voters = dict(zip(numbers, ports[len(numbers) :], strict=True))
+    home, settings = Home(folder, SHARED_CACHE), {**(_REPLICATED if len(numbers) == REPLICAS else {}), **more}
     made = {
-        number: Kafka(home, port, voters[number], folder / str(number), 1_000_000, number, voters, _REPLICATED)
-        for number, port in zip(NODES, ports, strict=False)
+        number: Kafka(home, port, voters[number], folder / str(number), 1_000_000, number, voters, settings)
+        for number, port in zip(numbers, ports, strict=False)
     }
+    on_ports({number: node.port for number, node in made.items()})
     cluster = Cluster(made)
     try:
         name = new_cluster_id()

@@ -60,6 +60,7 @@ class Proxy:
 
 @asynccontextmanager
 async def proxied(host: str, port: int) -> AsyncIterator[Proxy]:
+    """A way to there; nobody needs to be there yet."""
     proxy = Proxy(host, port)
     server = await asyncio.start_server(proxy._serve, "127.0.0.1", 0)
     proxy.address = "{}:{}".format(*server.sockets[0].getsockname())
