@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from deploy.local.launch import launched, own_environment
-from tests.support.system import System, good, until
+from tests.support.system import System, good, themodel, until
 
 
 @dataclass
@@ -107,8 +107,7 @@ def elsewhere(taken: Taken) -> Iterator[System]:
     home = Path(tempfile.mkdtemp(prefix="themodel-restored-"))
     home.chmod(0o755)  # as root, PostgreSQL runs as another user
     environment = own_environment(home)
-    place = System(environment, None, home / "up.log", {})  # type: ignore[arg-type]  # nothing runs yet
-    report = told(place, "restore", str(taken.folder))
+    report = json.loads(themodel(environment, "restore", str(taken.folder), "--json").stdout)
     assert report["records"] > 1000
     with launched(environment) as process:
         yield System(environment, process, home / "up.log", {})

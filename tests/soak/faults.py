@@ -2,36 +2,35 @@
 to come back by itself."""
 
 import asyncio
-import os
 import random
 import signal
+import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+import asyncpg
 import psutil
 
-from deploy.local.home import Home
-from deploy.local.ports import SERVICES, Ports
-from deploy.local.servers import Servers
+from deploy.local.ports import SERVICES
 from shared.messaging.kafka import PARTITIONS, TopicPartition, open_reader
 from shared.messaging.kafka_admin import Record, append
 from shared.settings import Settings
 from tests.support.system import System
 
 Fault = Callable[["Scene"], Awaitable[None]]
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)  # of a server that is
 GARBAGE = (b"", b"{", b"\xff\xfe", b'{"specversion": "1.0"}', b"[" * 2000, b'{"id": 1e999}')
 
 
 class Scene:
-    """The running system as faults reach it; counts the garbage it was fed, by topic."""
+    """The running system as faults reach it; `commands` counts how those that were run meanwhile ended."""
 
     def __init__(self, system: System, chance: random.Random, folder: Path) -> None:
         self.system, self.chance, self.folder = system, chance, folder
-        self.garbage: dict[str, int] = {}
-        self.servers = Servers.from_environment(
-            Home.locate(system.environment), Ports.from_environment(system.environment), system.environment
-        )
+        self.commands: Counter[str] = Counter()
+        self.servers = system.servers
         self.kafka = self.servers.environment()["KAFKA_BOOTSTRAP_SERVERS"]
         self._backups = 0
 
@@ -52,8 +51,6 @@ class Scene:
 
     async def sql(self, statement: str, *values: object) -> None:
         """As the superuser; where the server is away nothing happens."""
-        import asyncpg
-
         assert self.servers.postgres
         with suppress(
             OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
@@ -127,12 +124,10 @@ async def read_only(scene: Scene) -> None:
 
 
 async def _is_read_only(scene: Scene, name: str) -> bool:
-    import asyncpg
-
     assert scene.servers.postgres
     try:
         connection = await asyncpg.connect(scene.servers.postgres.admin_url, timeout=5)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+    except AWAY:
         return True
     query = """
         SELECT EXISTS (SELECT FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = $1)
@@ -157,7 +152,6 @@ async def garbage(scene: Scene) -> None:
     value = scene.chance.choice(GARBAGE)
     with suppress(Exception):
         await append(scene.kafka, topic, {scene.chance.randrange(PARTITIONS): [Record(0, b"soak", value, [])]})
-        scene.garbage[topic] = scene.garbage.get(topic, 0) + 1
 
 
 async def rebuilt(scene: Scene) -> None:
@@ -167,17 +161,18 @@ async def rebuilt(scene: Scene) -> None:
         await asyncio.sleep(scene.chance.uniform(1, 4))
         with suppress(ProcessLookupError):
             process.kill()
-    await process.wait()
+    scene.commands[f"replay ended with {await process.wait()}"] += 1
 
 
 async def backed_up(scene: Scene) -> None:
-    await (await _command(scene, "backup", "--all", "--to", str(scene.next_backup()))).wait()
+    process = await _command(scene, "backup", "--all", "--to", str(scene.next_backup()))
+    scene.commands[f"backup ended with {await process.wait()}"] += 1
 
 
 async def _command(scene: Scene, *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *("python3", "-m", "deploy.local.cli", *arguments),
-        env={**os.environ, **scene.system.environment},
+        *(sys.executable, "-m", "deploy.local.cli", *arguments),
+        env=scene.system.environment,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )

@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +47,7 @@ class Outcome:
     before: dict[str, Size] = field(default_factory=dict)
     after: dict[str, Size] = field(default_factory=dict)
     quiet_seconds: float = 0.0
+    commands: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
 
     def bounds(self) -> list[str]:
@@ -119,7 +120,7 @@ async def soak(
                 outcome.recoveries[name].append(away + await _recovered(life.system))
             await asyncio.sleep(chance.uniform(0, REST_SECONDS))
         await _recovered(life.system)
-    outcome.quiet_seconds = await quiet(scene)
+    outcome.quiet_seconds, outcome.commands = await quiet(scene), scene.commands
     outcome.after = await asyncio.to_thread(sizes, life.system)
     return outcome, scene
 

@@ -12,9 +12,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 
-from deploy.local.home import Home
-from deploy.local.ports import Ports
-from deploy.local.servers import Servers, url_variable
+from deploy.local.servers import url_variable
 from shared import failpoints
 from tests.support.system import System, good
 
@@ -33,8 +31,7 @@ def killed(system: System, step: str) -> None:
 
 
 def database_url(system: System, service: str) -> str:
-    home, ports = Home.locate(system.environment), Ports.from_environment(system.environment)
-    return Servers.from_environment(home, ports, system.environment).environment()[url_variable(service)]
+    return system.servers.environment()[url_variable(service)]
 
 
 def query(system: System, service: str, statement: str, *values: object) -> Any:

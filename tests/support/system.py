@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from deploy.local.home import Home
 from deploy.local.launch import launched, own_environment
-from deploy.local.ports import variable
+from deploy.local.ports import Ports, variable
+from deploy.local.servers import Servers
 
 T = TypeVar("T")
 
@@ -38,12 +40,15 @@ class System:
     def url(self, service: str) -> str:
         return f"http://127.0.0.1:{self.port(service)}"
 
+    @property
+    def servers(self) -> Servers:
+        """Where its databases and its Kafka are."""
+        home, ports = Home.locate(self.environment), Ports.from_environment(self.environment)
+        return Servers.from_environment(home, ports, self.environment)
+
     def themodel(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """One command of the command line, against this installation."""
-        command = [sys.executable, "-m", "deploy.local.cli", *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300)
-        assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done
+        return themodel(self.environment, *arguments, check=check)
 
     def token(self, role: str) -> str:
         if role not in self.tokens:
@@ -68,6 +73,14 @@ class System:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(30)
         return time.monotonic() - begun
+
+
+def themodel(environment: Mapping[str, str], *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    """One command of the command line, against the installation of that environment, which need not run."""
+    command = [sys.executable, "-m", "deploy.local.cli", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from deploy.local.commands.services import known_service
 from deploy.local.home import Home
 from deploy.local.ports import SERVICES, Ports
 from deploy.local.servers import Servers, url_variable
@@ -20,14 +21,8 @@ if TYPE_CHECKING:
     from deploy.local.backup.making import Tell
 
 
-def known(service: str) -> str:
-    if service and service not in SERVICES:
-        raise typer.BadParameter(f"{service}: one of {', '.join(SERVICES)}")
-    return service
-
-
 def backup(
-    service: Annotated[str, typer.Argument(callback=known, help=f"One of {', '.join(SERVICES)}.")] = "",
+    service: Annotated[str, typer.Argument(callback=known_service, help=f"One of {', '.join(SERVICES)}.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Topics and all databases, as of one moment.")] = False,
     to: Annotated[Path | None, typer.Option("--to", help="A folder that is not there yet.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from deploy.local.client import answer, client, reach
+from deploy.local.commands.services import known_service
 from deploy.local.errors import CommandError
 from deploy.local.ports import SERVICES
 from deploy.local.terminal import table_console
@@ -18,13 +19,7 @@ dead_letters = typer.Typer(no_args_is_help=True, help="What a service could not 
 _PATH = "/v1/dead-letters"
 
 
-def _known(service: str) -> str:
-    if service and service not in SERVICES:
-        raise typer.BadParameter(f"{service}: one of {', '.join(SERVICES)}")
-    return service
-
-
-Service = Annotated[str, typer.Argument(callback=_known, help=f"One of {', '.join(SERVICES)}.")]
+Service = Annotated[str, typer.Argument(callback=known_service, help=f"One of {', '.join(SERVICES)}.")]
 Letter = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why it is done without; kept with it.")]
@@ -32,7 +27,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why it is done without; k
 
 @dead_letters.command("list")
 def list_(
-    service: Annotated[str, typer.Option("--service", callback=_known, help="Only of this one.")] = "",
+    service: Annotated[str, typer.Option("--service", callback=known_service, help="Only of this one.")] = "",
     kind: Annotated[str, typer.Option("--kind", help="parked, unreadable, voided or discarded.")] = "",
     as_json: AsJson = False,
 ) -> None:

@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from deploy.local.client import client, reach
-from deploy.local.commands.backup import known, showing
+from deploy.local.commands.backup import showing
+from deploy.local.commands.services import known_service
 from deploy.local.errors import CommandError
 from deploy.local.home import Home
 from deploy.local.ports import SERVICES, Ports
@@ -35,7 +36,9 @@ PATIENCE_SECONDS = 20.0  # for a service whose database has just been exchanged
 
 def restore(
     folder: Annotated[Path | None, typer.Argument(help="What `themodel backup` made.")] = None,
-    service: Annotated[str, typer.Option("--service", callback=known, help="Only this one, out of a set.")] = "",
+    service: Annotated[
+        str, typer.Option("--service", callback=known_service, help="Only this one, out of a set.")
+    ] = "",
     kept: Annotated[str, typer.Option("--kept", help="Go back to the database an earlier restore has kept.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
