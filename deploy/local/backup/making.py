@@ -56,12 +56,12 @@ def _arriving(folder: Path) -> Iterator[Path]:
     new = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)  # of one that was cut short
     try:
-        new.mkdir(parents=True, mode=0o700)
+        with _writing(folder):
+            new.mkdir(parents=True, mode=0o700)
         yield new
-        _to_disk(new)
-        new.rename(folder)
-    except OSError as error:
-        raise CommandError(f"{folder} cannot be written: {error}") from error
+        with _writing(folder):
+            _to_disk(new)
+            new.rename(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -105,6 +105,14 @@ def _keys(folder: Path, keys: Path | None) -> list[Part]:
         assert keys
         shutil.copy(keys / name, folder / name)
     return [Part.of(folder, name) for name in found]
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"{folder} cannot be written: {error}") from error
 
 
 def _to_disk(folder: Path) -> None:
