@@ -17,7 +17,7 @@ from shared.contracts.inside_sales import AppointmentSet, SqlAccepted
 from shared.contracts.marketing import AccountCreated, MqlCreated
 from shared.ids import new_id
 from shared.money import Money
-from tests.browser.looks import LANGUAGES, WIDTHS, looks_right
+from tests.browser.looks import LANGUAGES, looks_right
 from tests.support.engines import Engines
 from tests.support.rig import Rig
 from tests.support.site import Site, serving
@@ -113,7 +113,6 @@ def plain(browser: Browser, site: Site, role: str) -> Iterator[Page]:
     context.close()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
     ("name", "lists"),
@@ -125,10 +124,9 @@ def plain(browser: Browser, site: Site, role: str) -> Iterator[Page]:
     ],
 )
 def test_every_page_of_a_department_looks_right(
-    page: Page, request: pytest.FixtureRequest, name: str, lists: list[tuple[str, str, str]], language: str, width: int
+    page: Page, request: pytest.FixtureRequest, name: str, lists: list[tuple[str, str, str]], language: str
 ) -> None:
     site: Site = request.getfixturevalue(name)
-    page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{site.address}/sign-in?lang={language}")
     page.goto(site.sign_in_link(name))
     for listed, key, new in lists:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.looks import LANGUAGES, WIDTHS, looks_right
+from tests.browser.looks import LANGUAGES, looks_right
 from tests.support.engines import Engines
 from tests.support.feedback_services import CUSTOMER_SUCCESS, tiny_service
 from tests.support.site import Site, serving
@@ -36,10 +36,8 @@ def first_item(site: Site) -> str:
     return found
 
 
-@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_page_looks_right(page: Page, site: Site, language: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
+def test_every_page_looks_right(page: Page, site: Site, language: str) -> None:
     page.goto(f"{site.address}/sign-in?lang={language}")
     looks_right(page, language)
     page.goto(site.sign_in_link("product"))

@@ -17,5 +17,5 @@ def simulate(system: System, *more: str) -> Any:
 
 @pytest.fixture(scope="package")
 def played(system: System) -> Any:
-    """Two months, then a quarter of a minute of fifteen working hours."""
-    return simulate(system, "--speed", "60", "--stop-after", "15")
+    """Two months, then eight seconds of eight working hours."""
+    return simulate(system, "--speed", "60", "--stop-after", "8")

@@ -30,7 +30,7 @@ def test_a_damaged_table_is_found_and_replay_mends_it_while_people_go_on(system:
         assert (code, report["differences"], report["switched"]) == (1, {"passage": [0, 2]}, False)
         ((facts,),) = query(system, "kpi", "SELECT count(*) FROM fact")
         assert report["facts"] == facts
-        with at_work(system, channel) as captured:
+        with at_work(system, channel, pause=0.1) as captured:
             until(lambda: captured() > 4)
             code, report = replay(system)
             assert (code, report["switched"]) == (0, True)

@@ -26,7 +26,7 @@ def life() -> Iterator[Life]:
 
 async def test_every_process_killed_under_load_and_nothing_is_lost_or_counted_twice(life: Life) -> None:
     ledger = Ledger()
-    outcome, scene = await soak(life, ledger, seed=1, seconds=50, plan=PLAN, people=4)
+    outcome, scene = await soak(life, ledger, seed=1, seconds=50, plan=PLAN, people=3, pause=1.0)
     assert ledger.refused == []
     assert ledger.interrupted, "no kill was felt: the test did not do its work"
     assert ledger.count("won") > 10

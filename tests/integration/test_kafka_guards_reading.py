@@ -1,6 +1,6 @@
 """The guards against what aiokafka does wrong when it reads (A4, A10), each on real engines.
 
-Those of groups are in test_kafka_guards_group.py, those of sending in test_kafka_guards.py.
+Those of groups and of sending are in tests/faults, since they freeze the broker.
 """
 
 import asyncio

@@ -67,9 +67,21 @@ def used_home(engines: Engines) -> Iterator[Path]:
 
 @pytest.fixture
 def environment(home: Path, used_home: Path) -> dict[str, str]:
-    """Of a copy of the used home: starting is quicker than from nothing."""
+    return copy_of(used_home, home)
+
+
+def copy_of(used_home: Path, home: Path) -> dict[str, str]:
+    """Its environment: starting it is quicker than from nothing."""
     subprocess.run(["cp", "-a", f"{used_home}/.", str(home)], check=True)
     return environment_of(home)
+
+
+@pytest.fixture(scope="module")
+def offline(used_home: Path) -> Iterator[Up]:
+    """The used home, started again without a network."""
+    with empty_home() as home, Up({**copy_of(used_home, home), **DEAD_PROXY}) as up:
+        up.ready()
+        yield up
 
 
 def environment_of(home: Path, cache: Path = SHARED_CACHE) -> dict[str, str]:
@@ -124,26 +136,29 @@ async def read(environment: dict[str, str], events: int) -> tuple[int, list[int]
     return rows, sorted(found)
 
 
-async def test_what_was_written_is_there_after_a_clean_stop_and_needs_no_network(environment: dict[str, str]) -> None:
-    with Up({**environment, **DEAD_PROXY}) as up:
-        up.ready()
-        assert await read(environment, 20) == (1, list(range(20)))
+async def test_what_was_written_is_there_after_a_clean_stop_and_needs_no_network(offline: Up) -> None:
+    assert await read(offline.environment, 20) == (1, list(range(20)))
 
 
-async def test_databases_are_apart_and_need_their_passwords(engines: Engines, environment: dict[str, str]) -> None:
-    with Up(environment) as up:
-        up.ready()
-        postgres = postgres_of(environment)
-        for service in SERVICES:
-            connection = await asyncpg.connect(postgres.url(service))
-            assert await connection.fetchval("show idle_in_transaction_session_timeout") == "1min"
-            await connection.close()
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await asyncpg.connect(postgres.url("kpi"), database="themodel_marketing")
-        with pytest.raises(asyncpg.InvalidPasswordError):
-            await asyncpg.connect(postgres.url("kpi"), password="wrong")
-        for secret in (up.home.secrets).iterdir():
-            assert secret.stat().st_mode & 0o777 == 0o600
+async def test_databases_are_apart_and_need_their_passwords(offline: Up) -> None:
+    postgres = postgres_of(offline.environment)
+    for service in SERVICES:
+        connection = await asyncpg.connect(postgres.url(service))
+        assert await connection.fetchval("show idle_in_transaction_session_timeout") == "1min"
+        await connection.close()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await asyncpg.connect(postgres.url("kpi"), database="themodel_marketing")
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(postgres.url("kpi"), password="wrong")
+    for secret in offline.home.secrets.iterdir():
+        assert secret.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_up_is_refused(offline: Up) -> None:
+    with Up({**offline.environment, "THEMODEL_POSTGRES_PORT": "20001"}) as second:
+        assert second.process.wait(60) == 1
+        assert f"Already running here (process {offline.process.pid}" in second.output()
+    assert offline.record("postgres").process()
 
 
 async def test_nothing_acknowledged_is_lost_when_everything_is_killed(environment: dict[str, str]) -> None:
@@ -178,15 +193,6 @@ def test_killed_engines_are_started_again(environment: dict[str, str]) -> None:
         assert "postgres ended with SIGKILL; again in 0.5 s" in up.output()
 
 
-def test_a_second_up_is_refused(environment: dict[str, str]) -> None:
-    with Up(environment) as first:
-        first.ready()
-        with Up({**environment, "THEMODEL_POSTGRES_PORT": "20001"}) as second:
-            assert second.process.wait(60) == 1
-            assert f"Already running here (process {first.process.pid}" in second.output()
-        assert first.record("postgres").process()
-
-
 def test_a_taken_port_is_named_with_its_owner_and_its_variable(environment: dict[str, str]) -> None:
     port = int(environment["THEMODEL_KAFKA_PORT"]) + 1
     with closing(socket.create_server(("127.0.0.1", port))), Up(environment) as up:
@@ -205,8 +211,11 @@ def test_without_cache_and_network_the_reason_is_said(home: Path) -> None:
     assert "://" not in said.partition("could not be fetched")[2]
 
 
-def test_damaged_and_missing_jars_are_fetched_again_and_only_those(environment: dict[str, str]) -> None:
+def test_damaged_and_missing_jars_are_fetched_again_and_only_those_and_a_damaged_start_up_cache_is_no_obstacle(
+    environment: dict[str, str],
+) -> None:
     cache = own_cache(environment)
+    Kafka.in_home(Home.locate(environment), 1).start_up_cache.write_bytes(os.urandom(100_000))
     (cache / "kafka/slf4j-api-1.7.36.jar").write_bytes(b"damaged")
     (cache / "kafka/jopt-simple-5.0.4.jar").unlink()
     with maven_repository(SHARED_CACHE / "kafka") as (url, asked):
@@ -230,14 +239,6 @@ def test_a_jar_with_another_content_than_locked_is_refused(home: Path) -> None:
             assert up.process.wait(60) == 1
             assert "with another content than kafka.lock says; not used" in up.output()
     assert list((home / "cache/kafka").glob("*.jar")) == []
-
-
-def test_a_damaged_start_up_cache_does_not_stop_the_start(environment: dict[str, str]) -> None:
-    own_cache(environment)
-    file = Kafka.in_home(Home.locate(environment), 1).start_up_cache
-    file.write_bytes(os.urandom(100_000))
-    with Up(environment) as up:
-        up.ready()
 
 
 @is_root

@@ -37,8 +37,8 @@ class Ledger:
 class Person:
     """Takes one lead after another through the departments. Every act has an Idempotency-Key of its own."""
 
-    def __init__(self, system: System, ledger: Ledger, number: int, chance: random.Random) -> None:
-        self._ledger, self._number, self._chance = ledger, number, chance
+    def __init__(self, system: System, ledger: Ledger, number: int, chance: random.Random, pause: float) -> None:
+        self._ledger, self._number, self._chance, self._pause = ledger, number, chance, pause
         headers = {"Authorization": f"Bearer {system.token('admin')}"}
         self._clients = {
             service: httpx.AsyncClient(base_url=f"{system.url(service)}/v1", headers=headers, timeout=10)
@@ -50,7 +50,7 @@ class Person:
         try:
             while on():
                 await self._way(f"soak-{self._number}-{uuid4().hex[:10]}")
-                await asyncio.sleep(self._chance.uniform(0, 0.2))
+                await asyncio.sleep(self._chance.uniform(0, self._pause))
         except Hopeless as reason:
             self._ledger.refused.append(str(reason))
         finally:

@@ -22,6 +22,7 @@ from tests.soak.truth import keep_journal, quiet
 from tests.support.system import System
 
 PEOPLE = 6
+PAUSE = 0.2  # seconds, the longest between two ways of a person
 RECOVERY_SECONDS = 60.0  # I8: by then everything is ready again, whatever happened
 TOGETHER = 0.25  # how often the next fault does not wait for the one before
 REST_SECONDS = 1.5
@@ -85,11 +86,13 @@ def living(system: System) -> Iterator[Life]:
 
 
 @asynccontextmanager
-async def working(system: System, ledger: Ledger, chance: random.Random, people: int) -> AsyncIterator[None]:
+async def working(
+    system: System, ledger: Ledger, chance: random.Random, people: int, pause: float
+) -> AsyncIterator[None]:
     """People at work until the block ends; each then goes the way begun to its end."""
     on = True
     tasks = [
-        asyncio.create_task(Person(system, ledger, number, random.Random(chance.random())).work(lambda: on))
+        asyncio.create_task(Person(system, ledger, number, random.Random(chance.random()), pause).work(lambda: on))
         for number in range(people)
     ]
     try:
@@ -100,13 +103,20 @@ async def working(system: System, ledger: Ledger, chance: random.Random, people:
 
 
 async def soak(
-    life: Life, ledger: Ledger, *, seed: int, seconds: float, plan: Sequence[str] = (), people: int = PEOPLE
+    life: Life,
+    ledger: Ledger,
+    *,
+    seed: int,
+    seconds: float,
+    plan: Sequence[str] = (),
+    people: int = PEOPLE,
+    pause: float = PAUSE,
 ) -> tuple[Outcome, Scene]:
     """Faults drawn by `seed` for so long (or `plan`, two and two), then until all is quiet."""
     chance, outcome = random.Random(seed), Outcome(seed)
     scene = Scene(life.system, chance, Path(life.system.environment["THEMODEL_HOME"]) / "soak")
     await keep_journal(scene)
-    async with working(life.system, ledger, chance, people):
+    async with working(life.system, ledger, chance, people, pause):
         await asyncio.sleep(min(15.0, seconds / 10))
         outcome.before = await asyncio.to_thread(sizes, life.system)
         stop, left = time.monotonic() + seconds, list(plan)

@@ -57,6 +57,13 @@ class Engines:
         place = urlsplit(self.admin_url).netloc.rpartition("@")[2]
         return f"postgresql://{unique}:{unique}@{place}/{unique}"
 
+    def copy_database(self, name: str, template: str) -> str:
+        """URL of a fresh database like the template, whose tables belong to the fresh role."""
+        url = self.create_database(name, template=template)
+        database = url.rpartition("/")[2]
+        self.sql(f"reassign owned by {template} to {database}", database)
+        return url
+
     def drop_database(self, url: str) -> None:
         self._drop(urlsplit(url).path.removeprefix("/"))
 
@@ -158,6 +165,19 @@ def own_engines() -> Iterator[Engines]:
             yield engines
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Side by side, all processes use one pair; whoever kills or freezes an engine
+    starts a pair of their own.
+    """
+    if config.getoption("numprocesses", None) and not (
+        POSTGRES_VARIABLE in os.environ and KAFKA_VARIABLE in os.environ
+    ):
+        pair = own_engines()
+        engines = pair.__enter__()
+        os.environ[POSTGRES_VARIABLE], os.environ[KAFKA_VARIABLE] = engines.admin_url, engines.kafka
+        config.add_cleanup(lambda: pair.__exit__(None, None, None))
 
 
 @pytest.fixture(scope="session")

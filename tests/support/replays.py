@@ -61,7 +61,7 @@ def steps(kpi: httpx.Client, channel: str) -> dict[str, int]:
 
 
 @contextmanager
-def at_work(system: System, channel: str, pause: float = 0) -> Iterator[Callable[[], int]]:
+def at_work(system: System, channel: str, pause: float) -> Iterator[Callable[[], int]]:
     """Somebody captures leads all the time; yields how many there are so far."""
     stop, captured = Event(), [0]
 

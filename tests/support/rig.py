@@ -168,14 +168,6 @@ class Rig:
             await client.aclose()
 
 
-def _copy(engines: Engines, name: str, template: str) -> str:
-    """A fresh database like the template, whose tables belong to the fresh role."""
-    url = engines.create_database(name, template=template)
-    database = url.rpartition("/")[2]
-    engines.sql(f"reassign owned by {template} to {database}", database)
-    return url
-
-
 MakeRig = Callable[[Service], Awaitable[Rig]]
 _templates: dict[str, str] = {}
 _clean: dict[str, list[Database]] = {}
@@ -225,7 +217,7 @@ async def _fresh(engines: Engines, service: Service, settings: Settings) -> Data
         _templates[service.name] = url.rpartition("/")[2]
         engines.sql(_SEED, _templates[service.name])
         engines.sql(f"alter database {_templates[service.name]} owner to postgres")  # or a copy's role would get it
-    url = _copy(engines, service.name, _templates[service.name])
+    url = engines.copy_database(service.name, _templates[service.name])
     return Database(url, source=f"/{service.name}", topic=settings.topic(), pool_size=4)
 
 

@@ -33,10 +33,14 @@ class Place:
     topics: str = field(default_factory=lambda: f"t{secrets.token_hex(4)}")
 
     def __post_init__(self) -> None:
-        self.database = self.engines.create_database(self.service)
         (self.port,) = free_ports(1)
         self.token = Keys.load_or_create(self.home / "keys").issue("tester", ["admin"])
-        subprocess.run(python(f"services.{self.service}", "migrate"), env=self.environment(), check=True)
+        made = self.engines.admin_url, self.service
+        if made not in _migrated:
+            self.database = self.engines.create_database(f"template_{self.service}")
+            subprocess.run(python(f"services.{self.service}", "migrate"), env=self.environment(), check=True)
+            _migrated[made] = self.database.rpartition("/")[2]
+        self.database = self.engines.copy_database(self.service, _migrated[made])
 
     def environment(self, armed: str = "", port: int | None = None) -> dict[str, str]:
         return {
@@ -55,6 +59,10 @@ class Place:
 
     def count(self, table: str) -> int:
         return int(self.engines.sql(f"SELECT count(*) FROM {table}", self.database.rpartition("/")[2]))
+
+
+_migrated: dict[tuple[str, str], str] = {}
+"""By engines and service: a database to copy, since migrating takes longer than most tests."""
 
 
 @contextmanager

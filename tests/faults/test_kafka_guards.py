@@ -5,7 +5,7 @@ Those of reading are in test_kafka_guards_reading.py, those of groups in test_ka
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -18,18 +18,11 @@ from shared.ids import new_id
 from shared.messaging import kafka
 from shared.messaging.kafka import Outgoing, Sender, TopicPartition, open_reader, partition_of
 from shared.messaging.relay import FULL_ROWS, Relay
-from tests.support.engines import Engines, own_engines
+from tests.support.engines import Engines
 from tests.support.messaging import LONG, MakeSide, Side, keys_of, log_of, reading, until, write_down
 
 PLACE = 3  # the partition of KEY
 KEY = str(keys_of(PLACE, 1)[0])
-
-
-@pytest.fixture(scope="module")
-def engines() -> Iterator[Engines]:
-    """A pair of our own, since its broker is frozen."""
-    with own_engines() as own:
-        yield own
 
 
 def rows(topic: str, count: int = 1, value: bytes = b"small") -> list[Outgoing]:

@@ -1,12 +1,11 @@
 """The guards against what aiokafka does wrong with groups (A5 to A8, A10), each on real engines.
 
-Those of reading are in test_kafka_guards_reading.py, those of sending in test_kafka_guards.py.
+Those of reading are in tests/integration, those of sending in test_kafka_guards.py.
 """
 
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -18,16 +17,9 @@ from shared.ids import new_id
 from shared.messaging import consumer
 from shared.messaging.consumer import Stuck
 from shared.messaging.kafka import PARTITIONS, AIOKafkaConsumer
-from tests.support.engines import Engines, own_engines
+from tests.support.engines import Engines
 from tests.support.held_worker import held_worker
 from tests.support.messaging import LONG, MakeSide, Scribe, heard_of, keys_of, told, until, work
-
-
-@pytest.fixture(scope="module")
-def engines() -> Iterator[Engines]:
-    """A pair of our own, since its broker is frozen."""
-    with own_engines() as own:
-        yield own
 
 
 async def test_a5_a_zombie_writes_nothing(sides: MakeSide) -> None:
