@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -100,7 +100,7 @@ def own_cache(environment: dict[str, str]) -> Path:
     return cache
 
 
-def postgres_of(environment: dict[str, str]) -> Postgres:
+def postgres_of(environment: Mapping[str, str]) -> Postgres:
     return Postgres(Home.locate(environment), int(environment["THEMODEL_POSTGRES_PORT"]))
 
 
@@ -120,7 +120,7 @@ async def write(environment: dict[str, str], events: int) -> None:
             await producer.send_and_wait("kept", str(number).encode(), key=str(number).encode())
 
 
-async def read(environment: dict[str, str], events: int) -> tuple[int, list[int]]:
+async def read(environment: Mapping[str, str], events: int) -> tuple[int, list[int]]:
     """Rows, and the events in numeric order."""
     connection = await asyncpg.connect(postgres_of(environment).url("marketing"))
     rows = await connection.fetchval("select count(*) from kept")

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -174,10 +174,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None) and not (
         POSTGRES_VARIABLE in os.environ and KAFKA_VARIABLE in os.environ
     ):
-        pair = own_engines()
-        engines = pair.__enter__()
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        engines = stack.enter_context(own_engines())
         os.environ[POSTGRES_VARIABLE], os.environ[KAFKA_VARIABLE] = engines.admin_url, engines.kafka
-        config.add_cleanup(lambda: pair.__exit__(None, None, None))
 
 
 @pytest.fixture(scope="session")
