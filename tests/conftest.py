@@ -18,7 +18,8 @@ hypothesis.settings.load_profile("steady")
 ALONE = ("tests/e2e/test_told_data.py", "tests/e2e/test_carried_history.py")  # have an installation of their own
 BROWSER = "tests/browser"  # the last of its process; what comes after this file is then for the other one
 BEFORE_BROWSER = "tests/integration/test_local_up.py"
-LONGEST = (*ALONE, "tests/e2e", "tests/faults")
+REPLAYS = ("tests/e2e/test_replay.py", "tests/e2e/test_while_a_replay_dies.py")  # before a company has played: shorter
+LONGEST = (*ALONE, *REPLAYS, "tests/e2e", "tests/faults")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -49,7 +49,7 @@ def watched(system: System, channel: str) -> Iterator[list[int]]:
         with system.client("kpi") as kpi:
             while not stop.is_set():
                 seen.append(steps(kpi, channel)["lead"])
-                stop.wait(0.05)
+                stop.wait(0.1)
 
     watcher = Thread(target=watch)
     watcher.start()

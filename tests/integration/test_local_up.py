@@ -45,7 +45,7 @@ def asked(environment: dict[str, str], service: str) -> dict[str, str]:
         return dict(json.load(answer))
 
 
-def test_services_are_migrated_started_told_of_each_other_and_ended_first(environment: dict[str, str]) -> None:
+def test_services_are_migrated_started_told_of_each_other_shown_and_ended_first(environment: dict[str, str]) -> None:
     with Up({**environment, "KEPT": "yes"}, arguments=()) as up:
         up.ready()
         seen = asked(environment, "field_sales")
@@ -58,17 +58,6 @@ def test_services_are_migrated_started_told_of_each_other_and_ended_first(enviro
             f":{environment['THEMODEL_POSTGRES_PORT']}/themodel_field_sales"
         )
         assert (seen["KEPT"], seen["PYTHONUNBUFFERED"]) == ("yes", "1")
-        assert up.stop(signal.SIGINT) < 10
-        assert up.survivors() == []
-        said = up.output()
-    assert f"http://localhost:{environment['THEMODEL_KPI_PORT']}/sign-in?token=ey" in said
-    assert "field_sales | serving" in said
-    assert up.process.returncode == 0
-
-
-def test_status_tells_what_runs(environment: dict[str, str]) -> None:
-    with Up(environment, arguments=()) as up:
-        up.ready()
         told = json.loads(up.command("status", "--json"))
         assert told["ready"]
         assert told["process"] == up.process.pid
@@ -76,7 +65,12 @@ def test_status_tells_what_runs(environment: dict[str, str]) -> None:
         assert set(by_name) == {*SERVICES, "postgres", "kafka"}
         assert by_name["kpi"]["address"] == f"http://localhost:{environment['THEMODEL_KPI_PORT']}"
         assert by_name["kafka"]["memory_bytes"] > 50e6
-        up.stop()
+        assert up.stop(signal.SIGINT) < 10
+        assert up.survivors() == []
+        said = up.output()
+    assert f"http://localhost:{environment['THEMODEL_KPI_PORT']}/sign-in?token=ey" in said
+    assert "field_sales | serving" in said
+    assert up.process.returncode == 0
     assert json.loads(up.command("status", "--json"))["running"] is False
 
 
@@ -92,8 +86,8 @@ def test_a_killed_service_is_started_again(light: dict[str, str]) -> None:
         assert "kpi ended with SIGKILL; again in 0.5 s" in up.output()
 
 
-def test_a_killed_supervisor_leaves_no_service(environment: dict[str, str]) -> None:
-    with Up(environment, arguments=()) as up:
+def test_a_killed_supervisor_leaves_no_service(light: dict[str, str]) -> None:
+    with Up(light, arguments=()) as up:
         up.ready()
         up.stop(signal.SIGKILL)
         assert up.survivors() == []

@@ -153,7 +153,7 @@ class Cluster:
                         await admin.start()
                         return await question(admin)
                 except (KafkaError, TimeoutError):
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(0.3)
                 finally:
                     await close_within(1, admin.close())
 

@@ -110,7 +110,7 @@ def system() -> Iterator[System]:
 def until(
     true: Callable[[], T | None], seconds: float = 20, hopeless: Callable[[], bool] = lambda: False, pause: float = 0.05
 ) -> T:
-    """The first true answer. Fails after `seconds`, or when `hopeless`."""
+    """The first true answer. Fails after `seconds`, or when `hopeless`. Asks every `pause`, and less often in time."""
     deadline = time.monotonic() + seconds
     while True:
         if found := true():
@@ -118,6 +118,7 @@ def until(
         assert time.monotonic() < deadline, f"not within {seconds} s"
         assert not hopeless(), "it ended before"
         time.sleep(pause)
+        pause = max(pause, min(1.3 * pause, 0.25))
 
 
 def good(response: httpx.Response) -> Any:
