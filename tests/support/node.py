@@ -69,8 +69,8 @@ class Node:
         """The code it ends with; negative is the signal."""
         return await self._sees(self._process.poll, seconds)
 
-    async def works(self, seconds: float = LONG) -> None:
-        """It has joined the others: it reads, or has told something."""
+    async def works(self, seconds: float = 2 * LONG) -> None:
+        """It has joined the others: it reads, or has told something. Starting takes long where all cores are busy."""
         await self._sees(lambda: True if AT_WORK in self.said() else None, seconds)
         assert self.lives(), self.said()
 
