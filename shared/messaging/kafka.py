@@ -206,10 +206,7 @@ async def ensure_topics(
     try:
         missing = set(topics) - set(await admin.list_topics())
         demanded = {**config, **({"min.insync.replicas": "2"} if replication >= 3 else {})}
-        new = [
-            NewTopic(name, PARTITIONS, replication, topic_configs=demanded)  # type: ignore[call-arg, unused-ignore]  # untyped
-            for name in sorted(missing)
-        ]
+        new = [NewTopic(name, PARTITIONS, replication, topic_configs=demanded) for name in sorted(missing)]
         if new:
             try:
                 await admin.create_topics(new)

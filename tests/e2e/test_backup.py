@@ -164,6 +164,7 @@ def test_a_publisher_restored_beside_the_others_goes_on_and_back(elsewhere: Syst
         new = captured(marketing, channel, qualified=True)
         until(lambda: prospects(elsewhere, channel) == {first, *lost, new}, 30)
         until(lambda: steps(elsewhere, channel) == {"lead": 5, "mql": 5}, 30)
+        until(lambda: well(elsewhere), 60)
         told(elsewhere, "restore", "--service", "marketing", "--kept", report["kept"])
         until(lambda: answered(marketing, channel) == {first, *lost}, 20)
         newest = captured(marketing, channel, qualified=True)

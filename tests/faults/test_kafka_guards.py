@@ -1,6 +1,6 @@
 """The guards against what aiokafka does wrong when it sends (A1, A2, A3, A9), each on a real broker.
 
-Those of reading are in test_kafka_guards_reading.py, those of groups in test_kafka_guards_group.py.
+Those of reading are in tests/integration, those of groups in test_kafka_guards_group.py.
 """
 
 import asyncio

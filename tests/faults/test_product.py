@@ -87,3 +87,11 @@ def test_what_grows_or_does_not_come_back_is_found() -> None:
     assert [each[:12] for each in outcome.bounds()] == ["I8 kill kafk", "I8 kpi grew ", "I8 kpi had 3"]
     outcome.recoveries["kill kafka"], outcome.after = [3.0], {"kpi": Size(150_000_000, 40)}
     assert outcome.bounds() == []
+
+
+def test_a_command_that_never_does_its_work_is_found() -> None:
+    outcome = Outcome(1)
+    outcome.commands.update({("backup", 1): 3, ("replay", -9): 5, ("replay", 2): 2})
+    assert outcome.bounds() == ["I8 none of 3 times a backup ended well"]
+    outcome.commands["backup", 0] += 1
+    assert outcome.bounds() == []

@@ -257,7 +257,7 @@ def test_whatever_goes_wrong_all_that_was_told_is_heard_once_and_in_order(
 
         # Slow by design: each step is an act on a real database.
         slow = [HealthCheck.too_slow]
-        often = settings(max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=slow)
+        often = settings(max_examples=45, stateful_step_count=40, deadline=None, suppress_health_check=slow)
         try:
             run_state_machine_as_test(Here, settings=often)
         finally:

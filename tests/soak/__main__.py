@@ -45,11 +45,12 @@ def main() -> int:
 
 
 def summary(outcome: Outcome, ledger: Ledger, seconds: float) -> str:
+    commands = {f"{name} ended with {code}": times for (name, code), times in outcome.commands.items()}
     lines = [
         f"seed {outcome.seed}: {len(outcome.faults)} faults in {seconds / 60:.1f} min (with start and checks)",
         f"acts acknowledged: {_counts({kind: len(acts) for kind, acts in ledger.acts.items()})}",
         f"tries that were not answered: {_counts(ledger.interrupted)}; refused: {len(ledger.refused)}",
-        f"commands meanwhile: {_counts(outcome.commands)}",
+        f"commands meanwhile: {_counts(commands)}",
         f"quiet {outcome.quiet_seconds:.1f} s after the last act",
         "fault                          times  ready again after (median, longest)",
     ]

@@ -27,6 +27,7 @@ RECOVERY_SECONDS = 60.0  # I8: by then everything is ready again, whatever happe
 TOGETHER = 0.25  # how often the next fault does not wait for the one before
 REST_SECONDS = 1.5
 MORE_MEMORY, MORE_FILES = 1.6, 2.0  # I8: what a program may have grown by at the end, beside a small allowance
+ENOUGH_TRIES = 3  # of a command that was not killed: one may meet a server that is just away
 POWER_CUT = "kill everything"
 
 
@@ -48,16 +49,20 @@ class Outcome:
     before: dict[str, Size] = field(default_factory=dict)
     after: dict[str, Size] = field(default_factory=dict)
     quiet_seconds: float = 0.0
-    commands: Counter[str] = field(default_factory=Counter)
+    commands: Counter[tuple[str, int]] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
 
     def bounds(self) -> list[str]:
-        """I8: recovery, memory and open files."""
+        """I8: recovery, memory and open files; and that a command people rely on then did its work at least once."""
         told = [
             f"I8 {name}: not ready again within {RECOVERY_SECONDS:.0f} s"
             for name, seconds in self.recoveries.items()
             if max(seconds) > RECOVERY_SECONDS
         ]
+        for name in {name for name, _ in self.commands}:
+            tries = sum(times for (other, code), times in self.commands.items() if other == name and code >= 0)
+            if tries >= ENOUGH_TRIES and not self.commands[name, 0]:
+                told.append(f"I8 none of {tries} times a {name} ended well")
         for name, after in self.after.items():
             before = self.before.get(name, after)
             if after.memory > before.memory * MORE_MEMORY + 60e6:

@@ -168,9 +168,7 @@ def own_engines() -> Iterator[Engines]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Side by side, all processes use one pair; whoever kills or freezes an engine
-    starts a pair of their own.
-    """
+    """Side by side, all processes use one pair; whoever kills or freezes an engine starts a pair of their own."""
     if config.getoption("numprocesses", None) and not (
         POSTGRES_VARIABLE in os.environ and KAFKA_VARIABLE in os.environ
     ):

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from deploy.local.client import LIFETIME
+from deploy.local.commands.token import issue
 from deploy.local.home import Home
 from deploy.local.launch import launched, own_environment
 from deploy.local.ports import Ports, variable
@@ -52,7 +54,7 @@ class System:
 
     def token(self, role: str) -> str:
         if role not in self.tokens:
-            self.tokens[role] = self.themodel("token", "--role", role).stdout.strip()
+            self.tokens[role] = issue(Home.locate(self.environment), role, [role], LIFETIME)
         return self.tokens[role]
 
     def client(self, service: str, role: str = "admin") -> httpx.Client:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,13 +24,13 @@ async def at_once() -> bool:
     return True
 
 
-def program(code: str, name: str = "child", ready: Callable[[], Awaitable[bool]] = at_once, **more: object) -> Program:
+def program(code: str, name: str = "child", ready: Callable[[], Awaitable[bool]] = at_once, **more: Any) -> Program:
     return Program(
         name=name,
         command=lambda: [sys.executable, "-c", code],
         environment=dict(os.environ),
         ready=ready,
-        **more,  # type: ignore[arg-type]  # whatever a test varies
+        **more,
     )
 
 

@@ -68,8 +68,9 @@ async def load_prospects(tx: Transaction, rows: Sequence[Row], context: ImportCo
 
 
 def _told(row: Row) -> Told | Refused:
+    values: dict[str, Any] = {name: value for name, value in row.values.items() if name in NAMES}
     try:
-        return Told(**{name: value for name, value in row.values.items() if name in NAMES})  # type: ignore[arg-type]  # the columns' kinds are Told's
+        return Told(**values)
     except (Contradiction, ValidationError) as error:
         return Refused(Contradiction.rule, str(error), "sql_at")
 
