@@ -38,7 +38,7 @@ from shared.messaging.receiver import Receiver
 from shared.messaging.relay import Relay
 from tests.support.engines import Engines
 
-LONG = 30.0  # seconds; far above what anything here takes, far below for ever
+LONG = 60.0  # seconds; far above what anything here takes, far below for ever
 _WRITE_DOWN = text("""
 WITH written AS (INSERT INTO heard (id, key, sequence) VALUES (:id, :key, :sequence))
 INSERT INTO tally AS t (key, times) VALUES (:key, 1) ON CONFLICT (key) DO UPDATE SET times = t.times + 1
@@ -117,7 +117,7 @@ async def write_down(tx: Transaction, event: Event, meta: Meta) -> None:
     await tx.session.execute(_WRITE_DOWN, row)
 
 
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
     """Asks soon, then less often: asking takes from who is to make it true."""
     pause = 0.02
     async with asyncio.timeout(seconds):
