@@ -66,6 +66,12 @@ class Up:
 
     def __post_init__(self) -> None:
         self.home = Home.locate(self.environment)
+        end_with_us = die_with_parent()
+
+        def prepare() -> None:  # in the child
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it hears it, also where we were started by nohup
+            end_with_us()
+
         command = [*self.wrapper, sys.executable, "-P", "-m", "deploy.local.cli", "up", *self.arguments]
         self.process = subprocess.Popen(
             command,
@@ -75,7 +81,7 @@ class Up:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=die_with_parent(),
+            preexec_fn=prepare,
         )
 
     def ready(self, within: float = 120) -> "Up":
