@@ -139,6 +139,7 @@ async def test_20_a_database_that_takes_no_writes_is_waited_for(sides: MakeSide,
         for name in names:
             engines.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
             engines.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        await asyncio.sleep(3)
         await until(partial(_noticed, loads, 10), LONG)
         for name in names:
             engines.sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")

@@ -5,6 +5,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Sized
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from tests.support import builds
 from tests.support.builds import Build, LeadCheered, handlers_of
 from tests.support.engines import Engines
 from tests.support.invariants import broken, quiet
-from tests.support.messaging import LONG, MakeSide, Side, journeys, records_of, until
+from tests.support.messaging import LONG, MakeSide, Side, journeys, more_than, records_of, until
 from tests.support.node import Node, Role, node
 from tests.support.service_process import Place, replica, serving
 
@@ -180,12 +181,7 @@ async def replaced(old: "subprocess.Popen[bytes]", answered: Sized) -> None:
     await asyncio.sleep(0.5)
     old.terminate()
     assert await asyncio.to_thread(old.wait, 15) == 0
-    enough = len(answered) + 20
-
-    async def goes_on() -> bool:
-        return len(answered) >= enough
-
-    await until(goes_on, LONG)
+    await until(partial(more_than, len(answered) + 19, answered), LONG)
 
 
 async def _quiet(place: Place) -> bool:

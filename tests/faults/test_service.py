@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sized
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 
 from shared.contracts.envelope import decode
 from tests.support.engines import Engines
-from tests.support.messaging import LONG, records_of, until
+from tests.support.messaging import LONG, more_than, records_of, until
 from tests.support.service_process import Place, serving
 
 
@@ -52,10 +51,6 @@ async def test_1_2_a_service_killed_as_it_answers_acts_once(place: Place, step: 
     assert await told(place) == {answers[0].json()["id"]: 1}
 
 
-async def _more_than(number: int, things: Sized) -> bool:
-    return len(things) > number
-
-
 async def _told_of(place: Place, leads: int) -> bool:
     return place.count("outbox") == 0 and len(await told(place)) == leads
 
@@ -81,7 +76,8 @@ async def test_48_a_service_told_to_stop_answers_what_it_took_and_ends_in_time(
 
     with serving(place) as process:
         people = [asyncio.create_task(person(number)) for number in range(4)]
-        await until(partial(_more_than, 20, answered), LONG)  # they are at it, however slow the machine is
+        await asyncio.sleep(1.5)
+        await until(partial(more_than, 20, answered), LONG)  # they are at it, however slow the machine is
         if broker == "frozen":
             with engines.broker_frozen():
                 begun = time.monotonic()

@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Sized
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from uuid import UUID, uuid4
@@ -38,7 +38,7 @@ from shared.messaging.receiver import Receiver
 from shared.messaging.relay import Relay
 from tests.support.engines import Engines
 
-LONG = 60.0  # seconds; far above what anything here takes, far below for ever
+LONG = 30.0  # seconds; far above what anything here takes, far below for ever
 _WRITE_DOWN = text("""
 WITH written AS (INSERT INTO heard (id, key, sequence) VALUES (:id, :key, :sequence))
 INSERT INTO tally AS t (key, times) VALUES (:key, 1) ON CONFLICT (key) DO UPDATE SET times = t.times + 1
@@ -117,13 +117,18 @@ async def write_down(tx: Transaction, event: Event, meta: Meta) -> None:
     await tx.session.execute(_WRITE_DOWN, row)
 
 
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
     """Asks soon, then less often: asking takes from who is to make it true."""
     pause = 0.02
     async with asyncio.timeout(seconds):
         while not await true():
             await asyncio.sleep(pause)
             pause = min(1.3 * pause, 0.2)
+
+
+async def more_than(number: int, things: Sized) -> bool:
+    """To wait for, where something else fills `things`."""
+    return len(things) > number
 
 
 class MakeSide(Protocol):

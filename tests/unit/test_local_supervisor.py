@@ -138,7 +138,7 @@ async def test_who_ignores_the_signal_is_killed_after_the_grace(supervisor: Supe
     await eventually(lambda: bool(child.last_lines))
     started = time.monotonic()
     await supervisor.stop()
-    assert 0.3 <= time.monotonic() - started < 30
+    assert 0.3 <= time.monotonic() - started < 2
 
 
 async def test_very_long_lines_do_not_end_the_reading(supervisor: Supervisor, said: list[tuple[str, str]]) -> None:
