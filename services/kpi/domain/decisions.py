@@ -11,6 +11,10 @@ from services.kpi.domain.periods import Period, fiscal_year
 from services.kpi.domain.stages import Chain
 
 PLAN_RATES, FIRST_MONTH, WEB_CHANNELS = "plan_rates", "fiscal_year_first_month", "web_channels"
+BUSINESS_HOURS, RESPONSE_SLA, UNFOLLOWED_FACTOR = "business_hours", "response_sla_minutes", "unfollowed_factor"
+ONBOARDING_DAYS, GROSS_MARGIN, PHASE_PROBABILITIES = "onboarding_target_days", "gross_margin", "phase_probabilities"
+RENEWAL_GRACE_DAYS, PRIOR_CHURN, SMALLEST_SAMPLE = "renewal_grace_days", "prior_monthly_churn", "smallest_sample"
+OBLIGATION_DAYS, REFERENCE_RATES = "obligation_sla_days", "reference_rates"
 
 
 class Version(NamedTuple):

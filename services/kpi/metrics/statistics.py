@@ -29,3 +29,15 @@ def apportion(parts: Sequence[Decimal], total: int) -> list[int]:
     for place in remainders[: max(0, min(left, len(parts)))]:
         floors[place] += 1
     return floors
+
+
+def newcombe(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float] | None:
+    """95 % of the difference second - first of two shares k / n (Newcombe 1998, method 10); None without trials."""
+    one, other = wilson(*first), wilson(*second)
+    if one is None or other is None:
+        return None
+    before, after = first[0] / first[1], second[0] / second[1]
+    difference = after - before
+    low = difference - sqrt((after - other[0]) ** 2 + (one[1] - before) ** 2)
+    high = difference + sqrt((other[1] - after) ** 2 + (before - one[0]) ** 2)
+    return low, high
