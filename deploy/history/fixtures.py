@@ -16,12 +16,18 @@ from shared.clock import start_of_day
 from shared.contracts import EVENTS, Event
 from shared.contracts.customer_success import ContractStarted, PromiseReviewed, SubscriptionChanged
 from shared.contracts.field_sales import FirstVisitReviewed, OpportunityOpened
-from shared.contracts.marketing import SpendRecorded, VisitsRecorded
+from shared.contracts.marketing import SpendRecorded, TouchRecorded, VisitsRecorded
 from shared.ids import told_id
 from shared.money import from_major
 
 DEPARTMENTS = {"MK": "marketing", "IS": "inside_sales", "FS": "field_sales", "CS": "customer_success"}
 NOTE_FIELDS = ("budget", "authority", "need", "timing", "product", "size")
+GOALS = {
+    "MQL accepted": "mql_accepted",
+    "opportunities": "opportunity",
+    "new MRR": "new_mrr",
+    "onboarded on time": "onb",
+}
 STEPS = {"acknowledged": "receiver", "acted": "receiver", "closed": "sender"}
 
 
@@ -43,6 +49,7 @@ class Fixtures:
             *self._feedback(),
             *self._notes(),
             *self._promises(),
+            *self._touches(),
         ]
 
     def _day(self, day: date) -> datetime:
@@ -93,9 +100,15 @@ class Fixtures:
             opening_key=str(contract),
             mrr=money,
             starts_on=start,
+            renewal_on=self._renewal(account),
         )
         key, at = str(told_id("account", account)), self._day(start)
         return self._telling(event, f"contract/{account}", key, at, account=account, contract=account)
+
+    def _renewal(self, account: str) -> date | None:
+        """The day its term ends, where that is told."""
+        told = self._given.get("renewals_due", {}).get(account)
+        return _instant(told).astimezone(self._zone).date() if told else None
 
     def _first_change(self, account: str) -> SubscriptionChanged | None:
         mine = [
@@ -111,6 +124,7 @@ class Fixtures:
             sender, receiver = DEPARTMENTS[item["from"]], DEPARTMENTS[item["to"]]
             feedback = told_id("feedback", item["id"])
             given = {"feedback_id": feedback, "sender": sender, "receiver": receiver, "kind": "voice"}
+            given["external_id"] = item["id"]
             event = EVENTS[f"{sender}.feedback_given.v1"].model_validate({**given, **self._reference(item.get("ref"))})
             at = _instant(item["sent"])
             yield self._telling(event, f"feedback/{item['id']}", str(feedback), at, feedback=item["id"])
@@ -157,9 +171,44 @@ class Fixtures:
                 event = PromiseReviewed(account_id=told_id("account", account), number=number, kept=kept)
                 yield self._telling(event, f"promise/{account}/{number}", key, at, account=account)
 
+    def _touches(self) -> Iterable[Telling]:
+        """`touches_before_<opportunity>`: of the person behind it."""
+        opened = {t.event.opportunity_id: t for t in self._told if isinstance(t.event, OpportunityOpened)}
+        for name, touches in self._given.items():
+            _, found, deal = name.partition("touches_before_")
+            telling = opened.get(told_id("opportunity", deal)) if found else None
+            if telling is None or not isinstance(telling.event, OpportunityOpened) or not telling.event.lead_id:
+                continue
+            for touch in touches:
+                event = TouchRecorded(
+                    lead_id=telling.event.lead_id,
+                    cycle=telling.event.cycle or 1,
+                    touch_id=told_id("touch", touch["id"]),
+                    kind=touch.get("kind", "other"),
+                )
+                at = _instant(touch["at"])
+                yield self._telling(event, f"touch/{deal}/{touch['id']}", telling.key, at, **telling.names)
+
+    def goal(self) -> dict[str, Any] | None:
+        """The shared goal it tells of, as `PUT /v1/goals/{id}` takes it: "<what> <target>" by department."""
+        told: Mapping[str, str] = self._given.get("cooperation_targets", {})
+        components = []
+        for name, part in told.items():
+            words, _, target = part.rpartition(" ")
+            components.append({"department": DEPARTMENTS[name], "metric": GOALS[words], "target": float(target)})
+        if not components:
+            return None
+        period = self._given["period"]
+        span = {"from_date": period["from"], "to_date": period["to"]}
+        return {"name": "shared", **span, "components": components}
+
     def decisions(self) -> dict[str, Any]:
         """What kpi decides by itself, by the name of its setting."""
-        renamed = {"plan_rate_jpy_per": "plan_rates", "phase_probability": "phase_probabilities"}
+        renamed = {
+            "plan_rate_jpy_per": "plan_rates",
+            "phase_probability": "phase_probabilities",
+            "plan_rates_for_the_bottleneck": "reference_rates",
+        }
         same = (
             "gross_margin",
             "obligation_sla_days",

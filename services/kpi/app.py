@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from services.kpi.api import ROUTERS
 from services.kpi.api.stream import Watcher
+from services.kpi.commands.rebuilding import keep_folded
 from services.kpi.consumers import FactStore, keep_fresh, redrive
 from services.kpi.domain.stages import STAGES
 from services.kpi.exporter import export
@@ -27,7 +28,7 @@ SERVICE = Service(
     routers=(*ROUTERS, pages),
     listens=STAGES,
     periodic=(Periodic("redrive", 30, redrive),),
-    tasks=(export, keep_fresh),
+    tasks=(export, keep_fresh, keep_folded),
     make_store=FactStore,
     gathers=True,
     on_app=_on_app,

@@ -237,6 +237,13 @@ pulse = Table(
     _instant("moved_at"),
 )
 
+folding = Table(
+    "folding",
+    Base.metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version", Integer, nullable=False),  # of the folds the caches were made with
+)
+
 freshness = Table(
     "freshness",
     Base.metadata,
@@ -265,6 +272,19 @@ class SettingVersion(Base):
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     valid_from: Mapped[date]
     value: Mapped[Any] = mapped_column(JSONB)
+    set_by: Mapped[str] = mapped_column(Text)
+    set_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class DecisionVersion(Base):
+    """Something people decided on, of a kind (a shared goal, a counter-measure …). The newest version holds."""
+
+    __tablename__ = "decision_version"
+
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    decision_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    body: Mapped[dict[str, Any]] = mapped_column(JSONB)
     set_by: Mapped[str] = mapped_column(Text)
     set_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

@@ -1,4 +1,4 @@
-"""What kpi decides and tells: how the stages are cut and what the targets are."""
+"""What kpi decides and tells: how the stages are cut, what the targets are, which plan they come from."""
 
 from datetime import date
 from typing import ClassVar
@@ -26,6 +26,30 @@ class StagesDefined(Event):
     definition_id: str
     version: int
     stages: tuple[StageCut, ...]
+
+
+class StageTarget(BaseModel):
+    """What one department is to reach."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: Code
+    base: float | None = None
+    rate: float | None = None
+    goal: float | None = None
+
+
+class PlanPublished(Event):
+    """A plan was published: it sets the targets of all departments at once, under one version."""
+
+    type: ClassVar[str] = "kpi.plan_published.v1"
+    about: ClassVar[str] = "plan"
+    plan_id: str
+    version: int
+    period_id: str = Field(description="2026-04, 2026-Q2, 2026-H1 or FY2026")
+    from_date: date
+    to_date: date
+    targets: tuple[StageTarget, ...]
 
 
 class TargetsSet(Event):

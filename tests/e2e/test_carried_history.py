@@ -77,7 +77,7 @@ def test_only_what_a_department_concludes_itself_is_refused(first: Any) -> None:
     assert {(one["place"], one["rule"]) for one in first["refused"]} == {
         (f"fixtures note/{deal}", "cannot_be_told") for deal in ("D01", "D02", "D05")
     }
-    assert (first["events"], first["known"], first["concluded"]) == (126, 0, [])
+    assert (first["events"], first["known"], first["concluded"]) == (131, 0, [])
     assert first["carried"] == first["events"] - len(first["refused"])
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from deploy.local.checks import engines as engine_checks
@@ -16,9 +17,11 @@ from deploy.local.checks.finding import Finding, System
 from deploy.local.home import Home
 from deploy.local.ports import SERVICES
 from deploy.local.servers import url_variable
+from services.kpi.app import SERVICE as KPI
 from shared.database import Database
 from shared.messaging.kafka import Outgoing, ensure_topics
 from shared.messaging.loading import publish
+from shared.migrate import config
 from shared.settings import Settings
 from tests.support.engines import Engines
 from tests.support.rig import MakeRig
@@ -87,8 +90,9 @@ async def test_a_schema_that_is_behind(place: tuple[System, dict[str, Database]]
     system, databases = place
     await plant(databases["kpi"], "UPDATE alembic_version SET version_num = '0001'")
     found = await wrong(handoff.migrations, system)
-    await plant(databases["kpi"], "UPDATE alembic_version SET version_num = '0004'")
-    assert found == [("schema of kpi", "is at 0001, the code is at 0004")]
+    newest = ScriptDirectory.from_config(config(KPI.folder)).get_current_head()
+    await plant(databases["kpi"], f"UPDATE alembic_version SET version_num = '{newest}'")
+    assert found == [("schema of kpi", f"is at 0001, the code is at {newest}")]
 
 
 async def test_an_outbox_nobody_empties(place: tuple[System, dict[str, Database]]) -> None:

@@ -156,7 +156,7 @@ async def test_a_later_correction_shows_in_the_latest_slice_only(kpi: Rig) -> No
     await tell(kpi, marketing.LeadUpdated(**lead("A", segment="ENT")), days=3)
     for slice_, segment in (("entry", "SMB"), ("latest", "ENT")):
         found = await ask(kpi, "/v1/metrics/lead_new", by="segment", slice=slice_)
-        assert {group["group"]: group["value"] for group in found["groups"]} == {segment: 1}
+        assert {group["group"]: group["value"] for group in found["groups"]} == {segment: 1, "(unset)": 0}
 
 
 async def test_visitors_have_channels_and_no_segments(kpi: Rig) -> None:
@@ -164,7 +164,11 @@ async def test_visitors_have_channels_and_no_segments(kpi: Rig) -> None:
         day = AT.date()
         await tell(kpi, marketing.VisitsRecorded(date=day, channel=channel, visitors=visitors), key=f"{day}/{channel}")
     by_channel = await ask(kpi, "/v1/metrics/visitors", by="channel", interval="week")
-    assert {group["group"]: group["value"] for group in by_channel["groups"]} == {"ads": 30, "organic": 70}
+    assert {group["group"]: group["value"] for group in by_channel["groups"]} == {
+        "ads": 30,
+        "organic": 70,
+        "(unset)": 0,
+    }
     assert [period["value"] for period in by_channel["periods"]] == [100, 0, 0, 0, 0]
     by_segment = await ask(kpi, "/v1/metrics/visitors", by="segment")
     assert {group["group"]: group["value"] for group in by_segment["groups"]} == {"(unset)": 100}

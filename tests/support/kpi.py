@@ -1,29 +1,23 @@
 """kpi fed with told histories, and asked over HTTP."""
 
-import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from deploy.history.fixtures import Fixtures
-from deploy.history.telling import Telling, read
+from deploy.history.telling import Telling
 from tests.support import samples
+from tests.support.case import Case
 from tests.support.rig import Rig
 
 QUARTER = {"from": "2026-04-01", "to": "2026-07-01", "as_of": "2026-06-30T15:00:00Z"}
 
 
-def example(name: str) -> Any:
-    return json.loads(samples.worked_example(name).read_text())
-
-
 def worked_example() -> tuple[list[Telling], Mapping[str, Any]]:
     """The example's events with those its fixtures become, and the settings it is counted by."""
-    told = read(samples.worked_example("events.jsonl").read_text().splitlines(), "JPY")
-    fixtures = Fixtures(example("fixtures.json"), told, "JPY")
-    return [*told, *fixtures.tellings()], fixtures.decisions()
+    case = Case(samples.worked_example("events.jsonl").parent)
+    return case.told, case.decisions
 
 
 def records(rig: Rig, told: Iterable[Telling]) -> list[ConsumerRecord]:

@@ -126,7 +126,12 @@ def model(facts: Sequence[Fact], moment: datetime) -> set[Unit]:
 
 def _of_a_way(types: list[str]) -> set[str]:
     found = set()
-    first = {"lead": (told.LEAD_CREATED, told.LEAD_RECYCLED), "mql": (told.MQL_CREATED,), "sql": (told.SQL_ACCEPTED,)}
+    first = {
+        "lead": (told.LEAD_CREATED, told.LEAD_RECYCLED),
+        "mql": (told.MQL_CREATED,),
+        "contacted": (told.FIRST_CONTACT_MADE,),
+        "sql": (told.SQL_ACCEPTED,),
+    }
     found |= {name for name, kinds in first.items() if set(kinds) & set(types)}
     decision = dropped = returned = None
     for kind in types:

@@ -1,8 +1,22 @@
 """kpi over HTTP: figures, journeys, the live stream, and what people decide."""
 
+from services.kpi.api.attribution import router as attribution
+from services.kpi.api.cohorts import router as cohorts
 from services.kpi.api.decisions import router as decisions
+from services.kpi.api.families import router as families
 from services.kpi.api.figures import router as figures
+from services.kpi.api.forecast import router as forecast
+from services.kpi.api.goals import router as goals
 from services.kpi.api.journeys import router as journeys
+from services.kpi.api.kgi import router as kgi
+from services.kpi.api.measures import router as measures
+from services.kpi.api.planning import router as planning
+from services.kpi.api.plans import router as plans
+from services.kpi.api.records import router as records
+from services.kpi.api.reports import router as reports
 from services.kpi.api.stream import router as stream
 
-ROUTERS = (figures, journeys, decisions, stream)
+ROUTERS = (
+    *(figures, families, records, cohorts, attribution, forecast, planning, plans, goals, kgi, measures, reports),
+    *(journeys, decisions, stream),
+)

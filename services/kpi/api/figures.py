@@ -5,7 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from services.kpi.api.questions import Asked, FunnelAsked, MetricAsked, MrrAsked, viewing
+from services.kpi.api.records import found_metric, question_of
 from services.kpi.domain.stages import READY_MADE
+from services.kpi.metrics.about import ABOUT
 from services.kpi.metrics.catalogue import CATALOGUE, answer
 from services.kpi.metrics.conservation import conservation
 from services.kpi.metrics.funnel import funnel
@@ -19,7 +21,6 @@ from services.kpi.schemas.figures import (
     MetricOut,
     MrrOut,
 )
-from shared.errors import Invalid, NotFound
 from shared.http.door import Door
 
 router = APIRouter(prefix="/v1", tags=["figures"], route_class=Door)
@@ -45,6 +46,7 @@ async def list_metrics() -> CatalogueOut:
             formula=metric.formula,
             modes=list(metric.modes),
             additive=metric.additive,
+            **ABOUT[metric.id]._asdict(),
         )
         for metric in CATALOGUE.values()
     ]
@@ -54,15 +56,9 @@ async def list_metrics() -> CatalogueOut:
 @router.get("/metrics/{metric_id}")
 async def get_metric(request: Request, metric_id: str, asked: Annotated[MetricAsked, Query()]) -> MetricOut:
     """One metric: whole, by period and by one dimension."""
-    metric = CATALOGUE.get(metric_id)
-    if metric is None:
-        raise NotFound(f"There is no metric {metric_id}; GET /v1/metrics lists them")
-    mode = asked.mode or metric.modes[0]
-    if mode not in metric.modes:
-        raise Invalid("mode", f"{metric_id} is counted as {' or '.join(metric.modes)}")
-    runtime = request.app.state.runtime
-    async with viewing(runtime, asked.question(runtime, mode=mode, window=asked.window, basis=asked.basis)) as view:
-        return await answer(metric, view)
+    metric, runtime = found_metric(metric_id), request.app.state.runtime
+    async with viewing(runtime, question_of(runtime, metric, asked)) as view:
+        return await answer(metric, view, records=f"{request.url.path}/records?{request.url.query}".rstrip("?"))
 
 
 @router.get("/mrr")

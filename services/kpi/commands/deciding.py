@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.kpi.commands.storing import beat
 from services.kpi.domain.periods import Period
 from services.kpi.domain.stages import Chain
-from services.kpi.models import SettingVersion, StageDefinition, TargetVersion
+from services.kpi.models import DecisionVersion, SettingVersion, StageDefinition, TargetVersion
 from shared.contracts.kpi import StageCut, StagesDefined, TargetsSet
 from shared.database import Transaction
 from shared.errors import Stale
@@ -56,6 +56,24 @@ async def set_setting(
         return newest
     version = (newest.version if newest else 0) + 1
     row = SettingVersion(name=name, version=version, valid_from=valid_from, value=value, set_by=by, set_at=now)
+    tx.add(row)
+    await beat(tx.session, now)
+    return row
+
+
+async def decide(
+    tx: Transaction, kind: str, decision_id: str, body: dict[str, Any], *, by: str, now: datetime
+) -> DecisionVersion:
+    """On a shared goal, a counter-measure …: whatever is no more than what was decided."""
+    await tx.session.execute(text(_TURN), {"what": f"{kind} {decision_id}"})
+    mine = (DecisionVersion.kind == kind, DecisionVersion.decision_id == decision_id)
+    query = select(DecisionVersion).where(*mine).order_by(desc(DecisionVersion.version)).limit(1)
+    newest = (await tx.session.scalars(query)).first()
+    _still(tx, newest.version if newest else 0)
+    if newest is not None and newest.body == body:
+        return newest
+    version = (newest.version if newest else 0) + 1
+    row = DecisionVersion(kind=kind, decision_id=decision_id, version=version, body=body, set_by=by, set_at=now)
     tx.add(row)
     await beat(tx.session, now)
     return row

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +20,9 @@ from services.kpi.commands.folding import DAYS, Folding, Touched
 from services.kpi.commands.reading import Unusable, fact_of
 from services.kpi.commands.recording import FOLDER, TURN, store
 from services.kpi.commands.storing import beat
+from services.kpi.domain.stages import STAGES
 from services.kpi.models import CACHES, LIVE, REPLAYED
+from services.kpi.projections import FOLDS
 from services.kpi.projections import facts as told
 from services.kpi.projections.facts import Fact
 from shared import clock, failpoints
@@ -29,12 +32,15 @@ from shared.messaging import offsets
 from shared.messaging.parking import Letter
 from shared.messaging.replay import Replay, replaying
 from shared.service import Runtime
+from shared.sqlerrors import transient
+
+log = structlog.get_logger()
 
 NEXT, OLD = "kpi_next", "kpi_old"
 REBUILDER = 0x7E_0DE1_4EB0
 KEYS_AT_ONCE = 2000
 TAIL = 2000
-OVERTAKEN_SECONDS, LOOK_SECONDS = 60.0, 0.05
+OVERTAKEN_SECONDS, LOOK_SECONDS, AGAIN_SECONDS = 60.0, 0.05, 30.0
 PATIENT = """
 SET LOCAL statement_timeout = 0;
 SET LOCAL lock_timeout = '60s';
@@ -220,9 +226,44 @@ async def _change_over(runtime: Runtime, replay: Replay, report: Report, *, veri
             await tx.session.execute(text(f"ALTER TABLE {NEXT}.{table.name} SET SCHEMA {LIVE}"))
         for schema in (OLD, NEXT):
             await tx.session.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        await _note_folds(tx.session)
         await beat(tx.session, clock.utc_now())
         failpoints.reach("rebuild.before_switch")
         report.switched = True
+
+
+async def _note_folds(session: AsyncSession) -> None:
+    query = """
+        INSERT INTO folding (id, version) VALUES (1, :version)
+        ON CONFLICT (id) DO UPDATE SET version = greatest(folding.version, excluded.version)
+    """
+    await session.execute(text(query), {"version": FOLDS})
+
+
+async def keep_folded(runtime: Runtime) -> None:
+    """Fold everything anew, once, where the caches were made with other folds than ours; of several workers one does.
+
+    Until then the figures are those of before, but for what came since.
+    """
+    while not await _folded(runtime):
+        try:
+            report = await rebuild(runtime, STAGES)
+            log.info("folded anew", facts=report.facts, seconds=round(report.seconds, 1))
+        except Exception as error:
+            if not (isinstance(error, Refused) or transient(error)):
+                raise
+            log.warning("folding anew waits", error=str(error)[:200])
+            await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def _folded(runtime: Runtime) -> bool:
+    """Whether the caches are of our folds. Where nothing was told yet they are."""
+    async with runtime.database.transaction() as tx:
+        version = await tx.session.scalar(text("SELECT version FROM folding"))
+        if version is None and not await tx.session.scalar(text("SELECT EXISTS (SELECT FROM fact)")):
+            await _note_folds(tx.session)
+            return True
+        return (version or 0) >= FOLDS
 
 
 async def _differences(session: AsyncSession) -> dict[str, tuple[int, int]]:

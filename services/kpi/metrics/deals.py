@@ -9,13 +9,14 @@ from typing import Any
 from services.kpi.metrics.entries import SAME, UNITS, counted, entered
 from services.kpi.metrics.exchange import RATES, bound, money
 from services.kpi.metrics.figures import CLOSED, HELD, STOCK, Figures, Metric, count, no_money, no_value, unpriced, zero
-from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.question import WHOLE, WINDOWS, Cell, View, cell_of
 from services.kpi.metrics.rates import NO_BASE
+from services.kpi.metrics.records import Records, Source, shown
 from services.kpi.schemas.figures import Figure
 
 WORTH = "coalesce(p.mrr_amount, p.whole_amount)"
 CURRENCY = "CASE WHEN p.mrr_amount IS NULL THEN p.whole_currency ELSE p.mrr_currency END"
-_PRICED = f"""
+PRICED = f"""
     , {WORTH} * (SELECT factor FROM rates WHERE currency = {CURRENCY}) AS worth, {WORTH} IS NOT NULL AS told
 """
 
@@ -28,7 +29,7 @@ async def _closed(view: View) -> list[Any]:
                count(*) FILTER (WHERE told) AS valued,
                count(*) FILTER (WHERE told AND worth IS NULL) AS unpriced,
                array_agg(worth ORDER BY worth) FILTER (WHERE worth IS NOT NULL) AS worths
-        FROM ({entered(view, _PRICED)}) AS e {view.cells("milestone")}
+        FROM ({entered(view, PRICED)}) AS e {view.cells("milestone")}
     """
     return await view.rows(query, {"milestones": ["won", "lost"], "starts": view.starts, **bound(view)})
 
@@ -119,7 +120,7 @@ async def _open(view: View) -> list[Any]:
         SELECT {view.window_shown}, {counted(view)} AS deals, sum(worth) AS total,
                count(*) FILTER (WHERE told AND worth IS NULL) AS unpriced
         FROM (
-            SELECT w.period, {view.slice} AS slice, {UNITS[view.question.unit]} AS unit {_PRICED}
+            SELECT w.period, {view.slice} AS slice, {UNITS[view.question.unit]} AS unit {PRICED}
             FROM windows w JOIN {{schema}}.opportunity_state p
               ON p.status = 'open' AND p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
             {SAME} WHERE true {view.filters}
@@ -139,19 +140,126 @@ async def pipeline(view: View) -> Figures:
     }
 
 
+def _closings(*results: str) -> Records:
+    """Deals closed so in the span with their worth and days."""
+
+    def source(view: View) -> Source:
+        days = f"{PRICED}, extract(epoch FROM p.at - p.since)::float8 / 86400 AS days"
+        figures = "'worth', worth, 'days', days, 'reason', reason"
+        rows = shown(figures, numerator="milestone = 'won'", denominator="true")
+        query = f"WITH {RATES} SELECT {rows} FROM ({entered(view, days)}) AS e"
+        return Source(query, {"milestones": list(results), "starts": view.starts, **bound(view)})
+
+    return source
+
+
+def open_at_end(view: View) -> Source:
+    """Opportunities open at the end of the span, with what is known of them then."""
+    figures = "'worth', worth, 'phase', phase, 'category', category, 'expected_close_date', due, 'opened_at', opened_at"
+    query = f"""
+        WITH {RATES}, {WINDOWS}
+        SELECT opened_at AS at, opportunity_id::text AS key, 'open' AS kind, true AS numerator,
+               NULL::boolean AS denominator, lead_id, cycle, opportunity_id, account_id, slice,
+               jsonb_build_object({figures}) AS figures
+        FROM (
+            SELECT p.*, p.forecast_category AS category, p.expected_close_date AS due, {view.slice} AS slice {PRICED}
+            FROM windows w JOIN {{schema}}.opportunity_state p
+              ON p.status = 'open' AND p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
+            WHERE w.period = {WHOLE} {view.filters}
+        ) AS e
+    """
+    return Source(query, {**view.windows, **bound(view)})
+
+
 _WON = "of deals won in the span, by MRR where one was told, else by the whole amount"
 _DAYS = "from opened to closed, the clock of a reopened deal runs on; value is the median"
 _ENDED = (CLOSED,)
 METRICS = (
-    Metric("open_deals", "進行中の商談", "Open deals", "count", HELD, open_deals, zero, (STOCK,)),
+    Metric("open_deals", "進行中の商談", "Open deals", "count", HELD, open_deals, zero, (STOCK,), records=open_at_end),
     Metric(
-        "pipeline", "パイプライン", "Pipeline", "money", f"Σ value of open deals {HELD}", pipeline, no_money, (STOCK,)
+        "pipeline",
+        "パイプライン",
+        "Pipeline",
+        "money",
+        f"Σ value of open deals {HELD}",
+        pipeline,
+        no_money,
+        (STOCK,),
+        records=open_at_end,
     ),
-    Metric("won_value", "受注金額", "Value won", "money", f"Σ {_WON}", won_value, no_money, additive=True),
-    Metric("won_average", "平均受注金額", "Average value won", "money", f"mean {_WON}", won_average, no_value),
-    Metric("won_median", "受注金額の中央値", "Median value won", "money", f"median {_WON}", won_median, no_value),
-    Metric("win_value", "受注率(金額)", "Win rate by value", "ratio", "won ÷ closed", win_value, no_value, _ENDED),
-    Metric("cycle_days", "商談期間(受注)", "Cycle, won", "days", _DAYS, cycle_days("won"), no_value, _ENDED),
-    Metric("cycle_days_lost", "商談期間(失注)", "Cycle, lost", "days", _DAYS, cycle_days("lost"), no_value, _ENDED),
-    Metric("cycle_days_all", "商談期間(決着)", "Cycle", "days", _DAYS, cycle_days("won", "lost"), no_value, _ENDED),
+    Metric(
+        "won_value",
+        "受注金額",
+        "Value won",
+        "money",
+        f"Σ {_WON}",
+        won_value,
+        no_money,
+        additive=True,
+        records=_closings("won"),
+    ),
+    Metric(
+        "won_average",
+        "平均受注金額",
+        "Average value won",
+        "money",
+        f"mean {_WON}",
+        won_average,
+        no_value,
+        records=_closings("won"),
+    ),
+    Metric(
+        "won_median",
+        "受注金額の中央値",
+        "Median value won",
+        "money",
+        f"median {_WON}",
+        won_median,
+        no_value,
+        records=_closings("won"),
+    ),
+    Metric(
+        "win_value",
+        "受注率(金額)",
+        "Win rate by value",
+        "ratio",
+        "won ÷ closed",
+        win_value,
+        no_value,
+        _ENDED,
+        records=_closings("won", "lost"),
+    ),
+    Metric(
+        "cycle_days",
+        "商談期間(受注)",
+        "Cycle, won",
+        "days",
+        _DAYS,
+        cycle_days("won"),
+        no_value,
+        _ENDED,
+        records=_closings("won"),
+    ),
+    Metric(
+        "cycle_days_lost",
+        "商談期間(失注)",
+        "Cycle, lost",
+        "days",
+        _DAYS,
+        cycle_days("lost"),
+        no_value,
+        _ENDED,
+        records=_closings("lost"),
+    ),
+    Metric(
+        "cycle_days_all",
+        "商談期間(決着)",
+        "Cycle",
+        "days",
+        _DAYS,
+        cycle_days("won", "lost"),
+        no_value,
+        _ENDED,
+        records=_closings("won", "lost"),
+    ),
 )

@@ -38,13 +38,13 @@ def counted(view: View, where: str = "true", name: str = "unit") -> str:
     return f"count({what}) FILTER (WHERE {where})"
 
 
-def entered(view: View, columns: str = "") -> str:
+def entered(view: View, columns: str = "", holding: str = HOLDS) -> str:
     """Rows of passage `p` that were entered in the span, with their unit, person, period and slice, as SQL."""
     return f"""
         SELECT p.*, {UNITS[view.question.unit]} AS unit, {PERSON} AS person, {view.slice} AS slice,
                width_bucket(p.at, CAST(:starts AS timestamptz[])) - 1 AS period {columns}
         FROM {{schema}}.passage p {SAME}
-        WHERE p.milestone = ANY(:milestones) AND p.at >= :from AND p.at < :to AND {HOLDS} {view.filters}
+        WHERE p.milestone = ANY(:milestones) AND p.at >= :from AND p.at < :to AND {holding} {view.filters}
     """
 
 
@@ -80,21 +80,32 @@ async def skipped(view: View, milestones: Iterable[str]) -> Mapping[Cell, Mappin
 
 async def visitors_of(view: View) -> Mapping[Cell, int]:
     """Sums of the days' figures. Visits are told by channel and campaign only: in other dimensions they are unset."""
-    query = f"""
-        SELECT {view.shown}, sum(figure)::bigint AS visitors FROM (
-            SELECT p.figure, {view.slice} AS slice, width_bucket(p.day, CAST(:days AS date[])) - 1 AS period
-            FROM (
-                SELECT d.*, {_NOT_TOLD}, 1 AS cycle,
-                       jsonb_build_object('channel', d.channel, 'campaign', d.campaign) AS latest
-                FROM {{schema}}.visit_day d
-                WHERE d.day >= :first AND d.day < :last AND d.at <= :as_of AND (d.until IS NULL OR d.until > :as_of)
-            ) AS p WHERE true {view.filters}
-        ) AS e {view.cells()}
+    rows = await view.rows(
+        f"SELECT {view.shown}, sum(figure)::bigint AS visitors FROM ({days_of(view, 'visit_day')}) AS e {view.cells()}",
+        days_bound(view),
+    )
+    return {cell_of(row): row.visitors for row in rows if row.visitors is not None}
+
+
+def days_of(view: View, table: str) -> str:
+    """The figures of the days of the span, `visit_day` or `spend_day`, with their period and slice, as SQL."""
+    return f"""
+        SELECT p.key, p.day, p.channel, p.campaign, p.figure, p.currency, {view.slice} AS slice,
+               width_bucket(p.day, CAST(:days AS date[])) - 1 AS period
+        FROM (
+            SELECT d.*, {_NOT_TOLD}, 1 AS cycle,
+                   jsonb_build_object('channel', d.channel, 'campaign', d.campaign) AS latest
+            FROM {{schema}}.{table} d
+            WHERE d.day >= :first AND d.day < :last AND d.at <= :as_of AND (d.until IS NULL OR d.until > :as_of)
+        ) AS p WHERE true {view.filters}
     """
+
+
+def days_bound(view: View) -> dict[str, object]:
+    """The parameters of `days_of`."""
     whole = view.question.whole
     days = [period.start for period in view.periods] or [whole.start]
-    rows = await view.rows(query, {"first": whole.start, "last": whole.end, "days": days})
-    return {cell_of(row): row.visitors for row in rows if row.visitors is not None}
+    return {"first": whole.start, "last": whole.end, "days": days}
 
 
 _NOT_TOLD = ", ".join(f"NULL::text AS {name}" for name in DIMENSIONS if name not in ("channel", "campaign"))

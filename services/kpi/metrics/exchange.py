@@ -40,5 +40,10 @@ def bound(view: View) -> Mapping[str, Any]:
     return {"currencies": [code for code, _ in found], "factors": [factor for _, factor in found]}
 
 
+def major(value: Decimal | None, view: View) -> float | None:
+    """Major units, not rounded: for what is no amount anybody pays."""
+    return None if value is None else float(value / 10 ** decimals(view.question.currency))
+
+
 def money(value: Decimal | None, view: View) -> Money:
     return Money(amount=half_even(value or Decimal(0)), currency=view.question.currency)

@@ -1,11 +1,12 @@
 """What a metric of the catalogue is made of, and small makers of figures."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.kpi.metrics.exchange import NO_PLAN_RATE, money
 from services.kpi.metrics.question import Cell, View
 from services.kpi.metrics.rates import NO_BASE, rate
+from services.kpi.metrics.records import Records
 from services.kpi.schemas.figures import Figure
 
 Figures = Mapping[Cell, Figure]
@@ -16,7 +17,7 @@ HELD = "at the end of the span, or at as_of where that is earlier"
 
 @dataclass(frozen=True)
 class Metric:
-    """`compute` answers the cells that have anything; `empty` is what all others are."""
+    """`compute` answers the cells that have anything; `empty` is what all others are; `records` are those counted."""
 
     id: str
     ja: str
@@ -27,6 +28,7 @@ class Metric:
     empty: Callable[[View], Figure]
     modes: Sequence[str] = (FLOW,)
     additive: bool = False
+    records: Records = field(kw_only=True)
 
 
 def count(value: int) -> Figure:

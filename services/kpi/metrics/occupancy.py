@@ -1,7 +1,8 @@
 """Where every lead's cycle is: each in exactly one place, so the places add up to the cycles."""
 
 from services.kpi.metrics.figures import HELD, STOCK, Figures, Metric, zero
-from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.question import WHOLE, WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.records import Source
 from services.kpi.projections.places import PLACES
 from services.kpi.schemas.figures import Figure
 
@@ -28,5 +29,20 @@ def _figure(places: dict[str, int]) -> Figure:
     return Figure(value=sum(shown.values()), more={"places": shown})
 
 
+def _cycles(view: View) -> Source:
+    figures = "'place', place, 'contacted_at', contacted_at, 'revisit_on', revisit_on"
+    query = f"""
+        WITH {WINDOWS}
+        SELECT p.at, p.lead_id || '/' || p.cycle AS key, p.place AS kind, true AS numerator,
+               NULL::boolean AS denominator, p.lead_id, p.cycle, NULL::uuid AS opportunity_id,
+               NULL::uuid AS account_id, {view.slice} AS slice, jsonb_build_object({figures}) AS figures
+        FROM windows w JOIN {{schema}}.place p ON p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
+        WHERE w.period = {WHOLE} {view.filters}
+    """
+    return Source(query, view.windows)
+
+
 _HELD = f"lead cycles by place {HELD}"
-METRICS = (Metric("occupancy", "滞留(どこにいるか)", "Occupancy", "count", _HELD, occupancy, zero, (STOCK,)),)
+METRICS = (
+    Metric("occupancy", "滞留(どこにいるか)", "Occupancy", "count", _HELD, occupancy, zero, (STOCK,), records=_cycles),
+)

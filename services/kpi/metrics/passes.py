@@ -1,11 +1,15 @@
 """The metrics that count entries, and those that divide such counts."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
-from services.kpi.metrics.entries import NONE, Entries, entries
+from services.kpi.metrics.entries import NONE, Entries, entered, entries
 from services.kpi.metrics.figures import CLOSED, COHORT, FLOW, Compute, Figures, Metric, count, nothing, ratio, zero
-from services.kpi.metrics.question import View
-from services.kpi.metrics.rates import followed
+from services.kpi.metrics.question import View, cell_of
+from services.kpi.metrics.rates import followed, following, reached
+from services.kpi.metrics.records import Records, Source, entries_of, shown
+
+_WHICH = {"value": "", "chained": " AND NOT outside", "outside": " AND outside"}
 
 
 class Part(NamedTuple):
@@ -16,6 +20,11 @@ class Part(NamedTuple):
 
     def of(self, found: Entries) -> int:
         return found.value - found.chained if self.which == "outside" else int(getattr(found, self.which))
+
+    @property
+    def condition(self) -> str:
+        """Of a row of `entered`, as SQL."""
+        return f"(milestone = '{self.milestone}'{_WHICH[self.which]})"
 
 
 LEADS, NEW, RECYCLED = Part("lead"), Part("lead", "chained"), Part("lead", "outside")
@@ -49,7 +58,6 @@ _RATES = (
     ("sql_acc", "有効商談率", "SQL acceptance", IN_FLOW, "taken ÷ (taken + returned)", FROM_SQL, (FROM_SQL, RETURNED)),
     ("eff_sql", "有効商談化率(有効商談÷MQL)", "MQL to opportunity", FLOWED, "from SQLs ÷ mql", FROM_SQL, (MQL,)),
     ("opp_to_won", "有効商談→受注率", "Opportunity to won", FLOWED, "won ÷ opportunity", WON, (OPPORTUNITY,)),
-    ("win_closed", "受注率(決着分)", "Win rate", ENDED, "won ÷ (won + lost)", WON, (WON, LOST)),
     ("lead_to_won", "リード→受注率", "Lead to won", FLOWED, "won ÷ lead_cycles", WON, (LEADS,)),
 )
 
@@ -81,13 +89,69 @@ def _quotient(over: Part, under: tuple[Part, ...]) -> Compute:
     return compute
 
 
+def _counted(part: Part) -> Records:
+    def source(view: View) -> Source:
+        found = entries_of(view, [part.milestone], numerator=part.condition)
+        return replace(found, query=f"SELECT * FROM ({found.query}) AS s WHERE numerator")
+
+    return source
+
+
+def _divided(over: Part, under: tuple[Part, ...]) -> Records:
+    """Whom a quotient counts above and below; asked for a cohort, the cohort with who of it went on."""
+
+    def source(view: View) -> Source:
+        if view.question.mode == COHORT:
+            base = under[0].milestone
+            query = entered(view, reached(view, base))
+            rows = shown(numerator="reached", denominator="true")
+            return Source(f"SELECT {rows} FROM ({query}) AS e", following(view, base, over.milestone))
+        above, below = over.condition, " OR ".join(part.condition for part in under)
+        names = sorted({part.milestone for part in (over, *under)})
+        found = entries_of(view, names, numerator=above, denominator=f"({below})")
+        return replace(found, query=f"SELECT * FROM ({found.query}) AS s WHERE numerator OR denominator")
+
+    return source
+
+
+async def _win_rate(view: View) -> Figures:
+    """Beside it what comes out when every closing is counted that was ever told, those taken back too: not for use,
+    but what a count of events says, and why it differs."""
+    found, told = dict(await _quotient(WON, (WON, LOST))(view)), await _closings(view)
+    for cell, closings in told.items():
+        more = {"by_events": closings.model_dump(mode="json", exclude={"more"})}
+        found[cell] = found.get(cell, ratio(0, 0)).model_copy(update={"more": more})
+    return found
+
+
+async def _closings(view: View) -> Figures:
+    query = f"""
+        SELECT {view.shown}, count(*) FILTER (WHERE milestone = 'won') AS won, count(*) AS closed
+        FROM ({entered(view, holding="p.at <= :as_of")}) AS e {view.cells()}
+    """
+    rows = await view.rows(query, {"milestones": ["won", "lost"], "starts": view.starts})
+    return {cell_of(row): ratio(row.won, row.closed) for row in rows}
+
+
+_WIN = "won ÷ (won + lost), closed in the span and not reopened"
 METRICS = (
+    Metric(
+        "win_closed",
+        "受注率(決着分)",
+        "Win rate",
+        "ratio",
+        _WIN,
+        _win_rate,
+        nothing,
+        ENDED,
+        records=_divided(WON, (WON, LOST)),
+    ),
     *(
-        Metric(id_, ja, en, "count", formula, _count(part), zero, additive=True)
+        Metric(id_, ja, en, "count", formula, _count(part), zero, additive=True, records=_counted(part))
         for id_, ja, en, part, formula in _COUNTS
     ),
     *(
-        Metric(id_, ja, en, "ratio", formula, _quotient(over, under), nothing, modes)
+        Metric(id_, ja, en, "ratio", formula, _quotient(over, under), nothing, modes, records=_divided(over, under))
         for id_, ja, en, modes, formula, over, under in _RATES
     ),
 )

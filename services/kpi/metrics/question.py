@@ -67,9 +67,22 @@ class View:
 
     async def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Rows of `query`; `{schema}` in it stands for where the tables are, the cut and the filters are bound."""
-        found = {"as_of": self.question.as_of - TICK, "from": self.start, "to": self.end, **self._filter_values}
+        found = {
+            "as_of": self.question.as_of - TICK,
+            "known_at": self.question.known_at,
+            "until": self.question.as_of,
+            "from": self.start,
+            "to": self.end,
+            **self._filter_values,
+        }
         bound = {name: value for name, value in {**found, **(parameters or {})}.items() if f":{name}" in query}
         return list(await self.session.execute(text(query.replace("{schema}", self.schema)), bound))
+
+    @property
+    def facts(self) -> str:
+        """What had occurred, and was known, as SQL in place of a table: for what no cache is folded from."""
+        known = "AND recorded_at <= :known_at" if self.question.known_at else ""
+        return f"(SELECT * FROM {LIVE}.fact WHERE occurred_at <= :as_of {known})"
 
     def with_question(self, **changes: Any) -> "View":
         """The same rows, asked a little differently."""
@@ -91,6 +104,11 @@ class View:
 
     def has_ended(self, period: Period) -> bool:
         return start_of_day(period.end, self.question.zone) <= self.question.as_of
+
+    def elapsed(self, period: Period) -> float:
+        """How much of it has passed at as_of, 0 to 1."""
+        start, end = (start_of_day(day, self.question.zone) for day in (period.start, period.end))
+        return min(1.0, max(0.0, (self.question.as_of - start) / (end - start)))
 
     def is_partial(self, period: Period) -> bool:
         """Not over yet, or cut off by the ends of what was asked."""

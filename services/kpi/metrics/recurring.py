@@ -10,8 +10,9 @@ from typing import Any
 
 from services.kpi.metrics.exchange import NO_PLAN_RATE, RATES, bound, money
 from services.kpi.metrics.figures import HELD, STOCK, Figures, Metric, no_money, no_value, unpriced, zero
-from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.question import WHOLE, WINDOWS, Cell, View, cell_of
 from services.kpi.metrics.rates import NO_BASE
+from services.kpi.metrics.records import Records, Source
 from services.kpi.metrics.statistics import apportion, half_even
 from services.kpi.projections.accounts import KINDS
 from services.kpi.schemas.figures import Customers, Figure, Movements, MrrFigures, RetentionOut
@@ -29,6 +30,11 @@ class Course:
     kept: Decimal = Decimal(0)
     capped: Decimal = Decimal(0)
     customers: tuple[int, int] = (0, 0)
+    lost: int = 0  # customers of the start that are none at the end
+    passing: int = 0  # who came and went in between
+    fresh: int = 0  # who became a customer for the first time
+    churns: int = 0  # how often anybody left
+    expanded: int = 0  # customers of the end that expanded in between
     unpriced: bool = False
 
     @property
@@ -39,33 +45,73 @@ class Course:
 NO_COURSE = Course()
 
 
-async def courses(view: View) -> Mapping[Cell, Course]:
-    """For each cell what its accounts paid at the start and at the end, and every movement between."""
+def _each(view: View) -> str:
+    """Tables before a query: `each` account in each window, with what it paid at both ends and every movement."""
     kinds = ", ".join(
         f"coalesce(sum(worth) FILTER (WHERE at >= starts AND kind = '{kind}'), 0) AS {kind}" for kind in KINDS
     )
-    summed = ", ".join(f"sum({kind}) AS {kind}" for kind in KINDS)
-    query = f"""
+    return f"""
         WITH {RATES}, {WINDOWS}, accounts AS (
-            SELECT DISTINCT ON (p.account_id) p.account_id, {view.slice} AS slice
+            SELECT DISTINCT ON (p.account_id) p.account_id, p.at AS since, {view.slice} AS slice
             FROM {{schema}}.movement p WHERE p.basis = :basis {view.filters} ORDER BY p.account_id, p.at
         ), priced AS (
-            SELECT m.account_id, m.at, m.kind, a.slice, m.delta * r.factor AS worth
+            SELECT m.account_id, m.at, m.kind, a.since, a.slice, m.delta * r.factor AS worth
             FROM {{schema}}.movement m JOIN accounts a USING (account_id) LEFT JOIN rates r USING (currency)
             WHERE m.basis = :basis AND m.at <= :as_of
         ), each AS (
-            SELECT w.period, p.slice, p.account_id, coalesce(sum(worth) FILTER (WHERE at < w.starts), 0) AS start,
+            SELECT w.period, p.slice, p.account_id, p.since,
+                   coalesce(sum(worth) FILTER (WHERE at < w.starts), 0) AS start,
+                   count(*) FILTER (WHERE at >= w.starts AND kind = 'churn') AS churns,
+                   bool_or(at >= w.starts AND kind = 'new') AS fresh, bool_or(at >= w.starts) AS moved,
+                   bool_or(at >= w.starts AND kind = 'expansion') AS grew,
                    coalesce(sum(worth), 0) AS ends, bool_or(worth IS NULL) AS unpriced, {kinds}
-            FROM windows w JOIN priced p ON p.at < w.ends GROUP BY w.period, p.slice, p.account_id
+            FROM windows w JOIN priced p ON p.at < w.ends GROUP BY w.period, p.slice, p.account_id, p.since
         )
+    """
+
+
+def _bound(view: View) -> dict[str, Any]:
+    return {"basis": view.question.basis, **view.windows, **bound(view)}
+
+
+async def courses(view: View) -> Mapping[Cell, Course]:
+    """For each cell what its accounts paid at the start and at the end, and every movement between."""
+    summed = ", ".join(f"sum({kind}) AS {kind}" for kind in KINDS)
+    query = f"""
+        {_each(view)}
         SELECT {view.window_shown}, sum(start) AS start, {summed}, bool_or(unpriced) AS unpriced,
                coalesce(sum(ends) FILTER (WHERE start > 0), 0) AS kept,
                coalesce(sum(least(start, ends)) FILTER (WHERE start > 0), 0) AS capped,
-               count(*) FILTER (WHERE start > 0) AS before, count(*) FILTER (WHERE ends > 0) AS after
+               count(*) FILTER (WHERE start > 0) AS before, count(*) FILTER (WHERE ends > 0) AS after,
+               count(*) FILTER (WHERE start > 0 AND ends <= 0) AS lost, count(*) FILTER (WHERE fresh) AS fresh,
+               count(*) FILTER (WHERE start <= 0 AND ends <= 0 AND moved) AS passing, sum(churns)::int AS churns,
+               count(*) FILTER (WHERE grew AND ends > 0) AS expanded
         FROM each {view.window_cells()}
     """
-    rows = await view.rows(query, {"basis": view.question.basis, **view.windows, **bound(view)})
-    return {cell_of(row): _course(row) for row in rows}
+    return {cell_of(row): _course(row) for row in await view.rows(query, _bound(view))}
+
+
+def accounts(numerator: str, denominator: str = "NULL::boolean", where: str = "true") -> Records:
+    """Each account with what it paid at both ends of the span and every movement between, in minor units."""
+    figures = ", ".join(f"'{name}', {name}" for name in ("start", *KINDS))
+
+    def source(view: View) -> Source:
+        query = f"""
+            {_each(view)}
+            SELECT since AS at, account_id::text AS key, 'account' AS kind, {numerator} AS numerator,
+                   {denominator} AS denominator, NULL::uuid AS lead_id, NULL::int AS cycle,
+                   NULL::uuid AS opportunity_id, account_id, slice,
+                   jsonb_build_object({figures}, 'end', ends) AS figures
+            FROM each WHERE period = {WHOLE} AND ({where})
+        """
+        return Source(query, _bound(view))
+
+    return source
+
+
+OF_THE_START = accounts("start > 0 AND ends > 0", "start > 0", "start > 0")
+OF_THE_END = accounts("ends > 0", where="ends > 0")
+MOVED = accounts("moved", where="moved")
 
 
 def _course(row: Any) -> Course:
@@ -75,6 +121,11 @@ def _course(row: Any) -> Course:
         kept=row.kept,
         capped=row.capped,
         customers=(row.before, row.after),
+        lost=row.lost,
+        passing=row.passing,
+        fresh=row.fresh,
+        churns=row.churns,
+        expanded=row.expanded,
         unpriced=row.unpriced,
     )
 
@@ -131,6 +182,14 @@ async def mrr_movements(view: View) -> Figures:
     return found
 
 
+async def new_mrr(view: View) -> Figures:
+    """What customers began to pay that never paid before."""
+    return {
+        cell: unpriced() if course.unpriced else Figure(value=money((course.parts or {}).get("new"), view))
+        for cell, course in (await courses(view)).items()
+    }
+
+
 async def arr(view: View) -> Figures:
     """Twelve times what is paid monthly at the end of the span."""
     return {
@@ -158,9 +217,40 @@ def _figure(retention: RetentionOut) -> Figure:
 _NRR = "MRR at the end of the customers of the start ÷ their MRR at the start"
 _GRR = "Σ min(end, start) by customer ÷ MRR at the start"
 METRICS = (
-    Metric("mrr_mv", "MRRの増減", "MRR movements", "money", "end - start", mrr_movements, no_money, additive=True),
-    Metric("arr", "ARR", "ARR", "money", f"12 × MRR {HELD}", arr, no_money, (STOCK,)),
-    Metric("nrr", "NRR(売上継続率)", "NRR", "ratio", _NRR, nrr, no_value),
-    Metric("grr", "GRR(総売上継続率)", "GRR", "ratio", _GRR, grr, no_value),
-    Metric("customers", "契約中の顧客数", "Customers", "count", f"accounts paying {HELD}", customers, zero, (STOCK,)),
+    Metric(
+        "mrr_mv",
+        "MRRの増減",
+        "MRR movements",
+        "money",
+        "end - start",
+        mrr_movements,
+        no_money,
+        additive=True,
+        records=MOVED,
+    ),
+    Metric(
+        "new_mrr",
+        "新規MRR",
+        "New MRR",
+        "money",
+        "Σ new",
+        new_mrr,
+        no_money,
+        additive=True,
+        records=accounts("fresh", where="fresh"),
+    ),
+    Metric("arr", "ARR", "ARR", "money", f"12 × MRR {HELD}", arr, no_money, (STOCK,), records=OF_THE_END),
+    Metric("nrr", "NRR(売上継続率)", "NRR", "ratio", _NRR, nrr, no_value, records=OF_THE_START),
+    Metric("grr", "GRR(総売上継続率)", "GRR", "ratio", _GRR, grr, no_value, records=OF_THE_START),
+    Metric(
+        "customers",
+        "契約中の顧客数",
+        "Customers",
+        "count",
+        f"accounts paying {HELD}",
+        customers,
+        zero,
+        (STOCK,),
+        records=OF_THE_END,
+    ),
 )

@@ -17,6 +17,7 @@ from services.kpi.projections.spells import Spell, spells
 FIRST = {
     "lead": (told.LEAD_CREATED, told.LEAD_RECYCLED),
     "mql": (told.MQL_CREATED,),
+    "contacted": (told.FIRST_CONTACT_MADE,),
     "sql": (told.SQL_ACCEPTED, told.SQL_RECEIVED),
 }
 """Milestones entered once a cycle, by the earliest told."""

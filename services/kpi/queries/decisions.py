@@ -12,7 +12,7 @@ from services.kpi import models
 from services.kpi.domain.decisions import Decisions, Target, Version
 from services.kpi.domain.periods import Period
 from services.kpi.domain.stages import Cut
-from services.kpi.models import SettingVersion, StageDefinition, TargetVersion
+from services.kpi.models import DecisionVersion, SettingVersion, StageDefinition, TargetVersion
 
 
 async def decisions(session: AsyncSession, whole: Period | None = None) -> Decisions:
@@ -61,6 +61,23 @@ async def settings_on(session: AsyncSession, day: date) -> dict[str, SettingVers
 async def versions_of(session: AsyncSession, name: str) -> list[SettingVersion]:
     query = select(SettingVersion).where(SettingVersion.name == name).order_by(SettingVersion.version)
     return list(await session.scalars(query))
+
+
+async def newest_decisions(session: AsyncSession, kind: str) -> list[DecisionVersion]:
+    """All of a kind, by their ids."""
+    key = DecisionVersion.decision_id
+    query = select(DecisionVersion).ext(distinct_on(key)).where(DecisionVersion.kind == kind)
+    return list(await session.scalars(query.order_by(key, desc(DecisionVersion.version))))
+
+
+async def newest_decision(session: AsyncSession, kind: str, decision_id: str) -> DecisionVersion | None:
+    query = (
+        select(DecisionVersion)
+        .where(DecisionVersion.kind == kind, DecisionVersion.decision_id == decision_id)
+        .order_by(desc(DecisionVersion.version))
+        .limit(1)
+    )
+    return (await session.scalars(query)).first()
 
 
 async def pulse(session: AsyncSession) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from services.kpi.domain.hours import known_country
 from services.kpi.domain.stages import STAGES
 from shared.http.bodies import Answer, Body, Key
 from shared.money import known_currency
@@ -15,7 +16,21 @@ from shared.money import known_currency
 Currency = Annotated[str, AfterValidator(known_currency)]
 Stage = Literal["marketing", "inside_sales", "field_sales", "customer_success"]
 Positive = Annotated[int, Field(gt=0)]
+Factor = Literal[
+    "visitors",
+    "visitor_to_lead",
+    "offline_recycle_uplift",
+    "lead_to_mql",
+    "mql_to_sql",
+    "sql_accept",
+    "outside_opportunities",
+    "opp_to_won",
+]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_DAYS = f"{_DAY}(?:-{_DAY})?"
 
 
 class BusinessHours(BaseModel):
@@ -25,13 +40,16 @@ class BusinessHours(BaseModel):
 
     begin: int = Field(alias="from", ge=0, le=23)
     end: int = Field(alias="to", ge=1, le=24)
-    days: str = Field(pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)([-,](Mon|Tue|Wed|Thu|Fri|Sat|Sun))*$")
-    holidays: list[date] = []
+    days: str = Field(pattern=f"^{_DAYS}(,{_DAYS})*$")
+    country: str | None = Field(None, pattern="^[A-Z]{2}$", description="whose public holidays are none: JP")
+    holidays: list[date] = Field([], description="further days the company is closed")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.begin >= self.end:
             raise ValueError("the hours end after they begin")
+        if self.country and not known_country(self.country):
+            raise ValueError(f"of {self.country} no public holidays are known")
         return self
 
 
@@ -69,6 +87,26 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "onboarding_target_days": Setting(
         TypeAdapter(Positive), "オンボーディングの目標日数", "days onboarding is to take"
+    ),
+    "unfollowed_factor": Setting(
+        TypeAdapter(Positive),
+        "未フォローとみなすまでのSLAの倍数",
+        "times the response SLA until unfollowed; default 24",
+    ),
+    "renewal_grace_days": Setting(
+        TypeAdapter(Positive),
+        "更新日から結果を判定するまでの日数",
+        "days after a renewal was due at which it is judged; default 30",
+    ),
+    "prior_monthly_churn": Setting(
+        TypeAdapter(Share),
+        "解約がまだない場合に仮定する月次解約率",
+        "monthly churn assumed where nobody has churned yet; default 0.01",
+    ),
+    "reference_rates": Setting(
+        TypeAdapter(dict[Factor, Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]]),
+        "ボトルネックを測る基準(来訪者数と各段階の率)",
+        "what the factors of the chain are held against: visitors, and the rate of each step",
     ),
     "smallest_sample": Setting(
         TypeAdapter(Positive), "順位や警告を出す最小件数", "cases below which nothing is ranked or alarmed"

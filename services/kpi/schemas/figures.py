@@ -119,6 +119,7 @@ class Figure(Answer):
     denominator: Value = None
     ci95: tuple[float, float] | None = None
     reason: str | None = None
+    small_sample: bool = Field(False, description="too few to rank or alarm by (setting smallest_sample)")
     more: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -137,6 +138,8 @@ class MetricOut(Figure, Basis):
     window: Window
     currency: str
     is_partial: bool
+    elapsed: float = Field(description="how much of the span has passed at as_of, 0 to 1")
+    records: str = Field(description="where the records behind it are")
     groups: list[FigureGroup] = Field(default_factory=list)
     periods: list[FigurePeriod] = Field(default_factory=list)
 
@@ -151,6 +154,11 @@ class MetricAbout(Answer):
     formula: str
     modes: list[str]
     additive: bool = Field(description="may its values of days be added up?")
+    department: str
+    grain: str = Field(description="what one of it is")
+    counter: str | None = Field(description="the metric to watch with it: it gets worse where only this one is pushed")
+    source: str = Field(description="where the formula, or its statistics, come from")
+    version: int = Field(description="of its definition")
 
 
 class CatalogueOut(Answer):
@@ -225,3 +233,10 @@ class MrrOut(MrrFigures, Basis):
     currency: str
     groups: list[MrrGroup] = Field(default_factory=list)
     periods: list[MrrPeriod] = Field(default_factory=list)
+
+
+class FamilyOut(Answer):
+    """Metrics that are read together, by their ids, all of one moment."""
+
+    family: str
+    metrics: dict[str, MetricOut]

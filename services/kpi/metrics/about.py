@@ -1,0 +1,110 @@
+"""What the catalogue says of a metric beside its formula: whose it is, what one of it is, what to watch with it."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+MARKETING, INSIDE, FIELD, SUCCESS = "marketing", "inside_sales", "field_sales", "customer_success"
+OURS = "THE MODEL: each department turns its base into its goal at a rate"
+WILSON = "interval: Wilson 1927"
+SURVIVAL = "Kaplan and Meier 1958"
+COMPETING = "Aalen and Johansen 1978; interval of the variance by the delta method (Marubini and Valsecchi 1995)"
+RECURRING = "movements: new, expansion, contraction, churn, reactivation; an account without MRR has churned"
+
+
+class About(NamedTuple):
+    """`grain` is what one of it is; `counter` the metric that gets worse when only this one is pushed."""
+
+    department: str
+    grain: str
+    counter: str | None = None
+    source: str = OURS
+    version: int = 1
+
+
+ABOUT: Mapping[str, About] = {
+    "visitors": About(MARKETING, "visitor of a day", "v2l"),
+    "v2l": About(MARKETING, "new lead of a web channel", "l2m", WILSON),
+    "v2l_all": About(MARKETING, "new lead", "l2m", WILSON),
+    "spend": About(MARKETING, "day, channel and campaign", "cac"),
+    "cpl": About(MARKETING, "new lead", "l2m"),
+    "cpmql": About(MARKETING, "MQL", "mql_acc"),
+    "lead_new": About(MARKETING, "person, once", "l2m"),
+    "lead_rec": About(MARKETING, "cycle after the first", "recycled_to_opp"),
+    "lead_cycles": About(MARKETING, "cycle", "l2m"),
+    "mql": About(MARKETING, "cycle", "mql_acc"),
+    "l2m": About(MARKETING, "cycle", "mql_acc", WILSON),
+    "mql_acc": About(MARKETING, "cycle decided on", "eff_sql", WILSON),
+    "mql_accepted": About(INSIDE, "cycle", "eff_sql"),
+    "mql_rejected": About(INSIDE, "cycle", "recycle_rate"),
+    "frt": About(INSIDE, "MQL", "eff_sql", SURVIVAL),
+    "sla60": About(INSIDE, "MQL", "eff_sql", WILSON),
+    "unfollowed": About(INSIDE, "MQL"),
+    "appointments": About(INSIDE, "appointment", "show_rate"),
+    "show_rate": About(INSIDE, "appointment decided on", "sql_acc", WILSON),
+    "no_show_rate": About(INSIDE, "appointment decided on", "show_rate", WILSON),
+    "reschedule_rate": About(INSIDE, "appointment", "show_rate", WILSON),
+    "sql": About(INSIDE, "cycle", "sql_acc"),
+    "sql_rate": About(INSIDE, "cycle", "sql_acc", WILSON),
+    "sql_acc": About(INSIDE, "SQL decided on", "win_closed", WILSON),
+    "eff_sql": About(INSIDE, "cycle", "win_closed", WILSON),
+    "sql_returned": About(FIELD, "SQL", "recycle_rate"),
+    "opportunity": About(FIELD, "opportunity", "opp_to_won"),
+    "open_deals": About(FIELD, "opportunity"),
+    "pipeline": About(FIELD, "opportunity", "win_value"),
+    "weighted": About(FIELD, "opportunity", "win_closed", "Σ p(phase) x amount; learned chances by shrinkage"),
+    "velocity": About(
+        FIELD, "day", None, "opportunities x win rate x mean won ÷ mean cycle; levers depend on each other"
+    ),
+    "won": About(FIELD, "deal", "onb"),
+    "lost": About(FIELD, "deal", "recycle_rate"),
+    "opp_to_won": About(FIELD, "opportunity", "onb", WILSON),
+    "win_closed": About(FIELD, "deal closed", "open_deals", WILSON),
+    "win_value": About(FIELD, "deal closed", "won_average"),
+    "win_cohort": About(FIELD, "opportunity", "onb", COMPETING),
+    "won_value": About(FIELD, "deal", "grr"),
+    "won_average": About(FIELD, "deal", "win_closed"),
+    "won_median": About(FIELD, "deal", "win_closed"),
+    "won_per_mql": About(MARKETING, "MQL", "mql"),
+    "cycle_days": About(FIELD, "deal won", "win_closed"),
+    "cycle_days_lost": About(FIELD, "deal lost"),
+    "cycle_days_all": About(FIELD, "deal closed"),
+    "leadtime": About(FIELD, "deal won", "win_closed"),
+    "lead_to_won": About(FIELD, "cycle", "onb", WILSON),
+    "occupancy": About(MARKETING, "cycle"),
+    "customer": About(SUCCESS, "deal taken over", "onb"),
+    "onboarded": About(SUCCESS, "account", "onb"),
+    "onb": About(SUCCESS, "deal won", "grr", WILSON),
+    "mrr_mv": About(SUCCESS, "account", None, RECURRING),
+    "new_mrr": About(FIELD, "account", "grr", RECURRING),
+    "arr": About(SUCCESS, "account", "grr", RECURRING),
+    "nrr": About(SUCCESS, "account of the start", "logo_churn", RECURRING),
+    "grr": About(SUCCESS, "account of the start", "nrr", RECURRING),
+    "customers": About(SUCCESS, "account", "arpa", RECURRING),
+    "gross_churn": About(SUCCESS, "account", "grr", RECURRING),
+    "net_churn": About(SUCCESS, "account", "logo_churn", RECURRING),
+    "quick": About(SUCCESS, "account", "grr", RECURRING),
+    "logo_churn": About(SUCCESS, "account of the start", "grr", WILSON),
+    "churn_hazard": About(SUCCESS, "customer-month", None, "events by exposure; Jeffreys-like half event without any"),
+    "arpa": About(SUCCESS, "account", "customers", RECURRING),
+    "upsell": About(SUCCESS, "account", "logo_churn", WILSON),
+    "ltv": About(SUCCESS, "account", "payback", "ARPA x margin x expected lifetime (1 ÷ hazard)"),
+    "cac": About(MARKETING, "new customer", "ltv_cac"),
+    "ltv_cac": About(MARKETING, "new customer", "payback"),
+    "payback": About(MARKETING, "new customer", "ltv_cac"),
+    "renew": About(SUCCESS, "contract due", "renew_value", WILSON),
+    "renew_value": About(SUCCESS, "contract due", "renew"),
+    "recycle_rate": About(MARKETING, "way ended", "recycled_to_opp", WILSON),
+    "recycled_to_opp": About(MARKETING, "cycle opened again", "recycled_won", WILSON),
+    "recycled_won": About(MARKETING, "deal", "win_closed", WILSON),
+    "recycled_won_value": About(MARKETING, "deal", "win_value"),
+    "loops": About(MARKETING, "cycle"),
+    "reverse_flow": About(SUCCESS, "hand-over", "closure"),
+    "obligations": About(FIELD, "rejection, return, loss or churn", "closure", WILSON),
+    "ack_72h": About(INSIDE, "feedback item", "acted", WILSON),
+    "acted": About(INSIDE, "feedback item", "closure", WILSON),
+    "closure": About(FIELD, "feedback item", "reverse_flow", WILSON),
+    "note_gap": About(INSIDE, "field compared", "note_coverage", WILSON),
+    "note_coverage": About(FIELD, "opportunity", "note_gap", WILSON),
+    "expectation_fit": About(FIELD, "promise", "win_closed", WILSON),
+}
+"""Of every metric of the catalogue."""

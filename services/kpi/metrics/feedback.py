@@ -1,0 +1,179 @@
+"""The reverse flow: what was fed back, and whether it was heard, acted on and closed (metrics.md F1, F3 and F4).
+
+Never a ranking of persons.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from services.kpi.metrics.entries import NONE, entries
+from services.kpi.metrics.figures import COHORT, Figures, Metric, nothing, ratio
+from services.kpi.metrics.question import Cell, View, cell_of
+from services.kpi.metrics.rates import NO_BASE
+from services.kpi.metrics.records import Records, Source, entries_of
+from services.kpi.metrics.standing import GIVEN, UPDATED
+from services.kpi.metrics.survival import OPEN, REACHED, incidence
+from services.kpi.schemas.figures import Figure
+
+DAY = 86_400.0
+ACK_HOURS, CLOSE_DAYS = 72, 14
+EDGES = {
+    "marketing>inside_sales": ("inside_sales", "marketing", "mql"),
+    "inside_sales>field_sales": ("field_sales", "inside_sales", "sql"),
+    "field_sales>customer_success": ("customer_success", "field_sales", "won"),
+}
+"""Each hand-over of the chain: who feeds back to whom, and the milestone that counts what was handed on."""
+
+
+def items(view: View) -> str:
+    """Feedback given in the span, with when each step was first taken by as_of. As SQL."""
+    step = "min(u.occurred_at) FILTER (WHERE u.data ->> 'state' = {})"
+    reached = "min(u.occurred_at) FILTER (WHERE u.data ->> 'state' <> 'given')"
+    return f"""
+        SELECT p.sent AS at, p.feedback_id, p.sender, p.receiver, p.lead_id, p.opportunity_id, p.account_id,
+               {view.slice} AS slice, width_bucket(p.sent, CAST(:starts AS timestamptz[])) - 1 AS period,
+               {reached} AS acked_at, {step.format("'acted'")} AS acted_at, {step.format("'closed'")} AS closed_at
+        FROM (
+            SELECT DISTINCT ON (f.data ->> 'feedback_id') f.*, f.occurred_at AS sent, to_jsonb(f) AS latest,
+                   f.data ->> 'feedback_id' AS feedback_id, f.data ->> 'sender' AS sender,
+                   f.data ->> 'receiver' AS receiver
+            FROM {view.facts} AS f WHERE f.type = ANY(:given) ORDER BY f.data ->> 'feedback_id', f.occurred_at
+        ) AS p
+        LEFT JOIN (SELECT * FROM {view.facts} AS x WHERE x.type = ANY(:updated)) AS u
+          ON u.data ->> 'feedback_id' = p.feedback_id
+        WHERE p.sent >= :from AND p.sent < :to {view.filters}
+        GROUP BY p.sent, p.feedback_id, p.sender, p.receiver, p.lead_id, p.opportunity_id, p.account_id, 8, 9
+    """
+
+
+def parameters(view: View) -> dict[str, Any]:
+    """Those of `items`."""
+    return {"given": GIVEN, "updated": UPDATED, "starts": view.starts}
+
+
+async def reverse_flow(view: View) -> Figures:
+    """Items by hand-overs of the same edge; value is the weakest edge's."""
+    query = f"SELECT sender, receiver, {view.shown}, count(*) AS items FROM ({items(view)}) AS i"
+    query += f" {view.cells('sender', 'receiver')}"
+    sent: defaultdict[Cell, dict[tuple[str, str], int]] = defaultdict(dict)
+    for row in await view.rows(query, parameters(view)):
+        sent[cell_of(row)][row.sender, row.receiver] = row.items
+    handed = await entries(view, [milestone for _, _, milestone in EDGES.values()])
+    found = {}
+    for cell in {*sent, *handed}:
+        edges = {}
+        for name, (sender, receiver, milestone) in EDGES.items():
+            over, under = sent[cell].get((sender, receiver), 0), handed.get(cell, {}).get(milestone, NONE).passes
+            edges[name] = {"value": over / under if under else None, "numerator": over, "denominator": under}
+        known = [edge["value"] for edge in edges.values() if edge["value"] is not None]
+        found[cell] = Figure(
+            value=min(known) if known else None, reason=None if known else NO_BASE, more={"edges": edges}
+        )
+    return found
+
+
+async def _steps(view: View, step: str, days: float) -> Mapping[Cell, tuple[Figure, Any]]:
+    """Of the items so old by as_of, the share that had come to a step by then (within `days` where it is a limit)."""
+    query = f"""
+        SELECT {view.shown}, array_agg(extract(epoch FROM :until - at)::float8 / {DAY}) AS ages,
+               array_agg(extract(epoch FROM coalesce({step}, :until) - at)::float8 / {DAY}) AS days,
+               array_agg({step} IS NOT NULL) AS done
+        FROM ({items(view)}) AS i {view.cells()} HAVING count(*) > 0
+    """
+    found = {}
+    for row in await view.rows(query, parameters(view)):
+        ages, taken, done = np.array(row.ages), np.array(row.days), np.array(row.done)
+        old, limit = ages >= days, days if step == "acked_at" else np.inf
+        curve = incidence(taken, np.where(done, REACHED, OPEN))
+        figure = ratio(int(np.sum(old & done & (taken <= limit))), int(np.sum(old)))
+        median = curve.median()
+        found[cell_of(row)] = figure, (median, float(np.median(taken[done])) if done.any() else None)
+    return found
+
+
+async def acknowledged(view: View) -> Figures:
+    return {
+        cell: figure.model_copy(
+            update={"more": {"median_hours": None if medians[0] is None else medians[0] * 24, "limit_hours": ACK_HOURS}}
+        )
+        for cell, (figure, medians) in (await _steps(view, "acked_at", ACK_HOURS / 24)).items()
+    }
+
+
+async def _matured(view: View, step: str) -> Figures:
+    return {
+        cell: figure.model_copy(
+            update={"more": {"median_days": medians[0], "done_median_days": medians[1], "least_age_days": CLOSE_DAYS}}
+        )
+        for cell, (figure, medians) in (await _steps(view, step, CLOSE_DAYS)).items()
+    }
+
+
+def _item_records(numerator: str, denominator: str = "true") -> Records:
+    def source(view: View) -> Source:
+        figures = "'sender', sender, 'receiver', receiver, 'acknowledged_at', acked_at, 'acted_at', acted_at"
+        query = f"""
+            SELECT at, feedback_id AS key, 'feedback' AS kind, {numerator} AS numerator, {denominator} AS denominator,
+                   lead_id, NULL::int AS cycle, opportunity_id, account_id, slice,
+                   jsonb_build_object({figures}, 'closed_at', closed_at) AS figures
+            FROM ({items(view)}) AS i
+        """
+        return Source(query, parameters(view))
+
+    return source
+
+
+def _handed(view: View) -> Source:
+    return entries_of(view, ["mql", "sql", "won"], numerator="false", denominator="true")
+
+
+_AGED = "of items given in the span that are"
+METRICS = (
+    Metric(
+        "reverse_flow",
+        "フィードバック率",
+        "Reverse flow",
+        "ratio",
+        "items to the department before ÷ what it handed over, by edge; value is the weakest edge",
+        reverse_flow,
+        nothing,
+        records=_handed,
+    ),
+    Metric(
+        "ack_72h",
+        "72時間以内の確認率",
+        "Acknowledged within 72 h",
+        "ratio",
+        f"acknowledged within 72 hours ÷ {_AGED} older than that",
+        acknowledged,
+        nothing,
+        (COHORT,),
+        records=_item_records("acked_at < at + interval '72 hours'"),
+    ),
+    Metric(
+        "acted",
+        "対応実施率",
+        "Acted on",
+        "ratio",
+        f"acted on by as_of ÷ {_AGED} 14 days old or older",
+        partial(_matured, step="acted_at"),
+        nothing,
+        (COHORT,),
+        records=_item_records("acted_at IS NOT NULL"),
+    ),
+    Metric(
+        "closure",
+        "完結率",
+        "Closed",
+        "ratio",
+        f"closed by their sender by as_of ÷ {_AGED} 14 days old or older",
+        partial(_matured, step="closed_at"),
+        nothing,
+        (COHORT,),
+        records=_item_records("closed_at IS NOT NULL"),
+    ),
+)
