@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.kpi.domain.hours import Calendar
+from services.kpi.domain.hours import Calendar, on_the_wall
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 WEEK = Calendar.of({"from": 9, "to": 18, "days": "Mon-Fri"}, TOKYO)
@@ -19,7 +19,7 @@ def local(day: int, hour: int, minute: int = 0, month: int = 5) -> datetime:
 
 
 def minutes(calendar: Calendar, start: datetime, end: datetime) -> float:
-    return float(calendar.minutes([start], [end])[0])
+    return float(calendar.minutes(on_the_wall([start], TOKYO), on_the_wall([end], TOKYO))[0])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_HOUR = 60
+_HOUR, _DAY = 60, 86_400
+_EPOCH = date(1970, 1, 1)
+Floats = NDArray[np.float64]
+
+
+def on_the_wall(moments: Sequence[datetime], zone: ZoneInfo) -> Floats:
+    """What a clock on the wall shows then, as seconds since 1970 there."""
+    shown = (moment.astimezone(zone).replace(tzinfo=UTC) for moment in moments)
+    return np.array([moment.timestamp() for moment in shown])
 
 
 @dataclass(frozen=True)
@@ -38,29 +46,29 @@ class Calendar:
             frozenset(date.fromisoformat(day) for day in setting.get("holidays", ())),
         )
 
-    def minutes(self, starts: Sequence[datetime], ends: Sequence[datetime]) -> NDArray[np.float64]:
-        """Business minutes between each pair of instants."""
-        if not starts:
+    def minutes(self, starts: Floats, ends: Floats) -> Floats:
+        """Business minutes between each pair of moments, told as `on_the_wall` tells them."""
+        if not len(starts):
             return np.zeros(0)
-        origin = min(*starts, *ends).astimezone(self.zone).date()
-        last = max(*starts, *ends).astimezone(self.zone).date()
-        before = self._before(origin, (last - origin).days + 2)
-        return self._passed(ends, origin, before) - self._passed(starts, origin, before)
+        days = [np.floor(moments / _DAY).astype(int) for moments in (starts, ends)]
+        origin = min(int(each.min()) for each in days)
+        before = self._before(origin, max(int(each.max()) for each in days) - origin + 2)
+        passed = [
+            self._passed(moments, each - origin, before) for moments, each in zip((starts, ends), days, strict=True)
+        ]
+        return passed[1] - passed[0]
 
-    def _passed(self, moments: Sequence[datetime], origin: date, before: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Business minutes from the beginning of `origin` until each moment."""
-        local = [moment.astimezone(self.zone) for moment in moments]
-        days = np.array([(moment.date() - origin).days for moment in local])
-        clock = np.array([moment.hour * _HOUR + moment.minute + moment.second / 60 for moment in local])
-        clock += np.array([moment.microsecond / 60e6 for moment in local])
+    def _passed(self, moments: Floats, days: NDArray[np.int_], before: Floats) -> Floats:
+        """Business minutes from the beginning of the first day until each moment."""
+        clock = np.mod(moments, _DAY) / 60
         opens = before[days + 1] - before[days] > 0
         within = np.clip(clock, self.begin * _HOUR, self.end * _HOUR) - self.begin * _HOUR
-        passed: NDArray[np.float64] = before[days] + np.where(opens, within, 0.0)
+        passed: Floats = before[days] + np.where(opens, within, 0.0)
         return passed
 
-    def _before(self, origin: date, days: int) -> NDArray[np.float64]:
-        """Business minutes of all days before each of so many days."""
-        every = (origin + timedelta(days=number) for number in range(days))
+    def _before(self, origin: int, days: int) -> Floats:
+        """Business minutes of all days before each of so many days, counted from `origin`."""
+        every = (_EPOCH + timedelta(days=origin + number) for number in range(days))
         length = (self.end - self.begin) * _HOUR
         return np.concatenate(([0.0], np.cumsum([length if self.works(day) else 0 for day in every])))
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.kpi.domain.decisions import BUSINESS_HOURS, RESPONSE_SLA, UNFOLLOWED_FACTOR
-from services.kpi.domain.hours import Calendar
+from services.kpi.domain.hours import Calendar, Floats, on_the_wall
 from services.kpi.metrics.figures import COHORT, STOCK, Figures, Metric, count, no_value, nothing, ratio, zero
 from services.kpi.metrics.question import Cell, View, cell_of
 from services.kpi.metrics.records import Source, shown
@@ -20,6 +20,10 @@ from services.kpi.schemas.figures import Figure
 ENDS = ("mql_rejected", "dropped")
 MINUTE = 60.0
 DEFAULT_FACTOR = 24
+_WALL = "extract(epoch FROM {} AT TIME ZONE :zone)::float8"
+SPANS = f"""array_agg(extract(epoch FROM stop - at)::float8) AS seconds,
+            array_agg({_WALL.format("at")}) AS starts, array_agg({_WALL.format("stop")}) AS stops"""
+"""Of rows from `at` to `stop`: how long, and what a clock on the wall shows at both ends."""
 NOT_DECIDED = "setting_missing"
 
 
@@ -29,8 +33,8 @@ class Contacts(NamedTuple):
     `wall` by the clock on the wall, `business` in the company's hours; `contacted` says which of both it is.
     """
 
-    wall: NDArray[np.float64]
-    business: NDArray[np.float64]
+    wall: Floats
+    business: Floats
     contacted: NDArray[np.bool_]
 
 
@@ -38,13 +42,13 @@ async def contacts(view: View) -> Mapping[Cell, Contacts]:
     """By cell. Business minutes are those on the wall while no business hours are decided."""
     query, bound = outcomes(view, "mql", ["contacted"], ENDS)
     query = f"""
-        SELECT {view.shown}, array_agg(at) AS starts, array_agg(coalesce(goal_at, least(end_at, :until))) AS stops,
-               array_agg(goal_at IS NOT NULL) AS contacted
-        FROM ({query}) AS o {view.cells()} HAVING count(*) > 0
+        SELECT {view.shown}, {SPANS}, array_agg(goal_at IS NOT NULL) AS contacted
+        FROM (SELECT o.*, coalesce(goal_at, least(end_at, :until)) AS stop FROM ({query}) AS o) AS o
+        {view.cells()} HAVING count(*) > 0
     """
-    rows = await view.rows(query, {**bound})
+    rows = await view.rows(query, {**bound, "zone": view.question.zone.key})
     hours = calendar(view)
-    return {cell_of(row): _contacts(row, hours) for row in rows}
+    return {cell_of(row): Contacts(*_minutes(row, hours), np.array(row.contacted)) for row in rows}
 
 
 def calendar(view: View) -> Calendar | None:
@@ -53,14 +57,10 @@ def calendar(view: View) -> Calendar | None:
     return Calendar.of(setting, view.question.zone) if setting else None
 
 
-def _contacts(row: Any, hours: Calendar | None) -> Contacts:
-    wall = np.array([(stop - start).total_seconds() / MINUTE for start, stop in _pairs(row)])
-    business = hours.minutes(row.starts, row.stops) if hours else wall
-    return Contacts(wall, business, np.array(row.contacted))
-
-
-def _pairs(row: Any) -> list[tuple[datetime, datetime]]:
-    return list(zip(row.starts, row.stops, strict=True))
+def _minutes(row: Any, hours: Calendar | None) -> tuple[Floats, Floats]:
+    """Of a row with SPANS: by the clock on the wall, and in the company's hours."""
+    wall = np.array(row.seconds) / MINUTE
+    return wall, hours.minutes(np.array(row.starts), np.array(row.stops)) if hours else wall
 
 
 def _described(minutes: NDArray[np.float64], contacted: NDArray[np.bool_]) -> dict[str, Any]:
@@ -137,17 +137,13 @@ async def unfollowed(view: View) -> Figures:
         return {cell: Figure(value=None, reason=NOT_DECIDED) for cell in await contacts(view)}
     query, bound = outcomes(view, "mql", ["contacted", *ENDS, "sql"])
     query = f"""
-        SELECT {view.shown}, array_agg(at) AS starts, array_agg(CAST(:until AS timestamptz)) AS stops
-        FROM ({query}) AS o WHERE goal_at IS NULL {view.cells()} HAVING count(*) > 0
+        SELECT {view.shown}, {SPANS}
+        FROM (SELECT o.*, CAST(:until AS timestamptz) AS stop FROM ({query}) AS o WHERE goal_at IS NULL) AS o
+        {view.cells()} HAVING count(*) > 0
     """
-    rows = await view.rows(query, {**bound})
+    rows = await view.rows(query, {**bound, "zone": view.question.zone.key})
     hours = calendar(view)
-    found = {}
-    for row in rows:
-        wall = np.array([(stop - start).total_seconds() / MINUTE for start, stop in _pairs(row)])
-        waited = hours.minutes(row.starts, row.stops) if hours else wall
-        found[cell_of(row)] = count(int(np.sum(waited > longest)))
-    return found
+    return {cell_of(row): count(int(np.sum(_minutes(row, hours)[1] > longest))) for row in rows}
 
 
 def _waited(view: View) -> Source:
@@ -190,7 +186,8 @@ async def _measured(view: View, found: Sequence[dict[str, Any]]) -> None:
     hours, minutes = calendar(view), sla_minutes(view)
     spans = [[datetime.fromisoformat(row["figures"].pop(name)) for name in ("from", "until")] for row in found]
     wall = np.array([(stop - start).total_seconds() / MINUTE for start, stop in spans])
-    business = hours.minutes([start for start, _ in spans], [stop for _, stop in spans]) if hours else wall
+    starts, stops = (on_the_wall([span[side] for span in spans], view.question.zone) for side in (0, 1))
+    business = hours.minutes(starts, stops) if hours else wall
     for row, by_wall, by_hours in zip(found, wall, business, strict=True):
         row["figures"] |= {"wall_minutes": float(by_wall), "business_minutes": float(by_hours)}
         if minutes is not None:
