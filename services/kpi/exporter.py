@@ -18,7 +18,7 @@ from services.kpi.metrics.funnel import funnel
 from services.kpi.metrics.question import ALL, Question, View
 from services.kpi.metrics.recurring import NO_COURSE, courses, shown
 from services.kpi.models import SWAPPED
-from services.kpi.queries.decisions import decisions
+from services.kpi.queries.decisions import decisions, pulse
 from services.kpi.queries.freshness import freshness
 from services.kpi.schemas.figures import Figure
 from shared import clock
@@ -28,17 +28,25 @@ from shared.sqlerrors import transient
 
 log = structlog.get_logger()
 EVERY_SECONDS = 5.0
+AGAIN_SECONDS = 60.0  # what nobody changed may still move with the clock
 CHECK_SECONDS = 120.0  # conservation looks at everything there is
 NAN = float("nan")
 
 
 async def export(runtime: Runtime) -> None:
     """Runs until cancelled; a database that is away only leaves the gauges as they were."""
-    checked = -CHECK_SECONDS
+    checked = read_at = -CHECK_SECONDS
+    seen = 0
     while True:
         try:
             async with runtime.database.reading(holding=SWAPPED) as session:
-                view = await read(session, runtime)
+                version = await pulse(session)
+                if version != seen or time.monotonic() - read_at > AGAIN_SECONDS:
+                    view = await read(session, runtime)
+                    seen, read_at = version, time.monotonic()
+                else:
+                    view = await _current(session, runtime)
+                _age(view)
                 if time.monotonic() - checked > CHECK_SECONDS:
                     for check, kept in (await conservation(view)).items():
                         instruments.unconserved.labels(check.id).set(kept.broken)
@@ -51,14 +59,18 @@ async def export(runtime: Runtime) -> None:
 
 
 async def read(session: AsyncSession, runtime: Runtime) -> View:
-    """Set every gauge that is read often."""
-    today = clock.day_of(clock.utc_now(), runtime.settings.zone)
-    month = Period(today.replace(day=1), months_after(today, 1))
-    view = await view_of(session, runtime, month)
+    """Set every gauge that is read from the figures."""
+    view = await _current(session, runtime)
     await _chain(view)
-    await _recurring(view, today)
+    await _recurring(view, clock.day_of(view.question.as_of, runtime.settings.zone))
     await _standing(view)
     return view
+
+
+async def _current(session: AsyncSession, runtime: Runtime) -> View:
+    """Of this month."""
+    today = clock.day_of(clock.utc_now(), runtime.settings.zone)
+    return await view_of(session, runtime, Period(today.replace(day=1), months_after(today, 1)))
 
 
 async def view_of(session: AsyncSession, runtime: Runtime, whole: Period, basis: str = "booked") -> View:
@@ -116,6 +128,10 @@ async def _standing(view: View) -> None:
         instruments.utilisation.set(_number(valve.utilisation))
     instruments.recycle_overdue.set(await standing.recycle_overdue(view))
     instruments.gaps.set(await standing.gaps(view))
+
+
+def _age(view: View) -> None:
+    """How old the news of each publisher are."""
     for name, moment in view.fresh.complete_to.items():
         seconds = math.inf if moment is None else (view.question.as_of - moment).total_seconds()
         instruments.freshness.labels(name).set(seconds)

@@ -17,6 +17,7 @@ import anyio
 import httpx
 import orjson
 import pytest
+from sqlalchemy import text
 
 from deploy.local.ports import free_ports
 from deploy.local.processes import die_with_parent
@@ -53,6 +54,20 @@ async def an_mql(rig: Rig, **more: Any) -> None:
 
 def mqls(funnel: dict[str, Any]) -> int:
     return int(funnel["stages"][0]["goal"]["value"])
+
+
+async def test_what_nothing_moved_is_not_counted_again_and_what_moved_at_once(kpi: Rig) -> None:
+    client = kpi.client("viewer")
+    await an_mql(kpi)
+    first = (await client.get("/v1/funnel")).json()
+    async with kpi.database.engine.begin() as connection:
+        await connection.execute(text("DELETE FROM passage"))  # nobody beats the pulse: who counts anew sees it
+    second = (await client.get("/v1/funnel")).json()
+    assert first["as_of"] < second["as_of"] <= utc_now().isoformat()
+    assert {**second, "as_of": 0, "fresh_to": 0} == {**first, "as_of": 0, "fresh_to": 0}
+    assert mqls((await client.get("/v1/funnel", params={"as_of": second["as_of"]})).json()) == 0
+    await an_mql(kpi)
+    assert mqls((await client.get("/v1/funnel")).json()) == 1
 
 
 async def test_first_the_whole_then_what_changed(kpi: Rig) -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
 
 from services.kpi.api.questions import Asked, FunnelAsked, MetricAsked, MrrAsked, viewing
 from services.kpi.api.records import found_metric, question_of
@@ -26,10 +27,12 @@ from shared.http.door import Door
 router = APIRouter(prefix="/v1", tags=["figures"], route_class=Door)
 
 
-@router.get("/funnel", response_model_by_alias=True)
-async def get_funnel(request: Request, asked: Annotated[FunnelAsked, Query()]) -> FunnelOut:
+@router.get("/funnel", response_model=FunnelOut, response_model_by_alias=True)
+async def get_funnel(request: Request, asked: Annotated[FunnelAsked, Query()]) -> FunnelOut | Response:
     """The chain of the four departments: base, rate and goal of each, with everything that makes up a base."""
     runtime = request.app.state.runtime
+    if asked.as_of is None and asked.known_at is None:
+        return Response(await request.app.state.watcher.newest(asked), media_type="application/json")
     async with viewing(runtime, asked.question(runtime, mode=asked.mode, window=asked.window)) as view:
         return await funnel(view, READY_MADE[asked.chain] if asked.chain else view.decisions.chain)
 

@@ -6,9 +6,11 @@ When the process ends, so does every stream, as a whole answer; browsers ask aga
 """
 
 import asyncio
+import time
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import anyio
 import orjson
@@ -17,9 +19,10 @@ from fastapi import APIRouter, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from services.kpi.api.questions import FunnelAsked, viewing
-from services.kpi.domain.stages import READY_MADE
+from services.kpi.domain.stages import READY_MADE, STAGES
 from services.kpi.metrics.funnel import funnel
 from services.kpi.queries.decisions import pulse
+from services.kpi.queries.freshness import freshness
 from shared.http.door import Door
 from shared.service import Runtime
 
@@ -30,6 +33,7 @@ LOOK_SECONDS = 0.25
 HEARTBEAT_SECONDS = 15
 AGAIN_SECONDS = 2.0
 GOODBYE_SECONDS = 2.0  # for the last words to a slow client, within what a process has to end
+KEPT, KEPT_SECONDS = 64, 60.0  # what nobody changed may still move with the clock
 UNCHANGING = {"as_of", "fresh_to"}  # move with the clock, and alone are no news
 
 Snapshot = tuple[int, bytes]
@@ -37,14 +41,43 @@ Mailbox = asyncio.Queue[Snapshot | None]
 """None: there will be no more."""
 
 
+class _Kept(NamedTuple):
+    """An answer with what it was read from; `at` in seconds of the process's clock."""
+
+    version: int
+    at: float
+    answer: dict[str, Any]
+
+
 class Watcher:
     """Looks for changes while anyone listens, and hands each listener what changed of their question."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._listeners: dict[Mailbox, str] = {}
         self._questions: dict[str, FunnelAsked] = {}
         self._task: asyncio.Task[None] | None = None
+
+    async def newest(self, asked: FunnelAsked) -> bytes:
+        """The answer to a question about now. While nothing has moved it is the one given before, as of now: a look at
+        a live board costs no count of all there is."""
+        question = asked.question(self._runtime, mode=asked.mode, window=asked.window)
+        key = asked.model_dump_json(), str(question.whole)
+        kept = self._kept.get(key)
+        if kept is not None and time.monotonic() - kept.at < KEPT_SECONDS:
+            async with self._runtime.database.reading() as session:
+                if await pulse(session) == kept.version:
+                    fresh = await freshness(session, STAGES, self._runtime.settings.freshness_seconds)
+                    moved = {"as_of": question.as_of, "fresh_to": fresh.fresh_to, "late": fresh.late(question.as_of)}
+                    return orjson.dumps({**kept.answer, **moved}, option=orjson.OPT_UTC_Z)
+        at = time.monotonic()
+        version, snapshot = await self._snapshot(asked)
+        self._kept[key] = _Kept(version, at, orjson.loads(snapshot))
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return snapshot
 
     async def listen(self, asked: FunnelAsked, ending: anyio.Event) -> AsyncGenerator[Snapshot]:
         """First the whole as it is, then again whenever it has changed, until `ending`."""
