@@ -105,6 +105,7 @@ async def _serve(service: Service, settings: Settings, role: str) -> int:
         runtime.database.on_publish = relay.wake
         app = create_app(service, runtime, work)
     gc.freeze()  # what is there by now stays: without it, each full collection walks a quarter of a million objects
+    gc.enable()
     config = uvicorn.Config(
         app,
         host=settings.host,

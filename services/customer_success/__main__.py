@@ -1,7 +1,6 @@
 """`python -m services.customer_success all|api|worker|migrate`."""
 
-from services.customer_success.app import SERVICE
-from shared.process import main
+from shared.start import start
 
 if __name__ == "__main__":
-    main(SERVICE)
+    start("services.customer_success.app")

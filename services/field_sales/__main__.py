@@ -1,7 +1,6 @@
 """`python -m services.field_sales all|api|worker|migrate`."""
 
-from services.field_sales.app import SERVICE
-from shared.process import main
+from shared.start import start
 
 if __name__ == "__main__":
-    main(SERVICE)
+    start("services.field_sales.app")

@@ -1,7 +1,6 @@
 """`python -m services.inside_sales all|api|worker|migrate`."""
 
-from services.inside_sales.app import SERVICE
-from shared.process import main
+from shared.start import start
 
 if __name__ == "__main__":
-    main(SERVICE)
+    start("services.inside_sales.app")

@@ -1,7 +1,6 @@
 """`python -m services.kpi all|api|worker|migrate`."""
 
-from services.kpi.app import SERVICE
-from shared.process import main
+from shared.start import start
 
 if __name__ == "__main__":
-    main(SERVICE)
+    start("services.kpi.app")

@@ -1,7 +1,6 @@
 """`python -m services.marketing all|api|worker|migrate`."""
 
-from services.marketing.app import SERVICE
-from shared.process import main
+from shared.start import start
 
 if __name__ == "__main__":
-    main(SERVICE)
+    start("services.marketing.app")

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import holidays as public
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from holidays import HolidayBase
 
 WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOUR, _DAY = 60, 86_400
@@ -100,6 +102,8 @@ def _weekdays(told: str) -> frozenset[int]:
 
 
 @lru_cache(maxsize=8)
-def _holidays(country: str) -> "public.HolidayBase":
+def _holidays(country: str) -> "HolidayBase":
     """It fills itself year by year as it is asked."""
+    import holidays as public  # a quarter of a second, and only who names a country needs it
+
     return public.country_holidays(country)
