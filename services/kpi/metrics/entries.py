@@ -48,12 +48,13 @@ def entered(view: View, columns: str = "", holding: str = HOLDS) -> str:
     """
 
 
-async def entries(view: View, milestones: Iterable[str]) -> Counts:
-    """For each cell the entries into each milestone; `visitor` is counted from the days' figures."""
+async def entries(view: View, milestones: Iterable[str], *, people: bool = False) -> Counts:
+    """For each cell the entries into each milestone; `visitor` is counted from the days' figures. How many `people`
+    they are is counted where it is asked for: it takes as long as all the rest."""
     names = sorted(set(milestones))
     query = f"""
         SELECT milestone, {view.shown}, {counted(view)} AS value, {counted(view, "NOT outside")} AS chained,
-               count(*) AS passes, count(DISTINCT person) AS people
+               count(*) AS passes, {"count(DISTINCT person)" if people else "0"} AS people
         FROM ({entered(view)}) AS e {view.cells("milestone")}
     """
     found: dict[Cell, dict[str, Entries]] = {}

@@ -84,7 +84,7 @@ async def _read(view: View, chain: Chain) -> _Read:
     cohort = view.question.mode == "cohort"
     pairs = [cut for cut in chain if cohort and cut.base != VISITOR and cut.goal != RETAINED]
     return _Read(
-        counts=await entries(view, [*STEPS, *ENDS]),
+        counts=await entries(view, [*STEPS, *ENDS], people=True),
         skips=await skipped(view, STEPS),
         kept=await kept(view) if any(cut.goal == RETAINED for cut in chain) else {},
         followed={cut.stage: await followed(view, cut.base, cut.goal) for cut in pairs},

@@ -15,30 +15,32 @@ def obligations(view: View) -> str:
     """What owes the department before a word, and whether it came in time: an item of the owing department about the
     same person, deal or company, sent within the days allowed. A loss taken back later was owed all the same. As SQL.
     """
-    at = "p.occurred_at"
+    at, latest = "p.occurred_at", "to_jsonb(f)" if view.question.slice == "latest" else "NULL::jsonb"
+    answered = """
+        SELECT o.key FROM owed o JOIN given g USING ({id})
+        WHERE g.sender = o.sender AND g.sent >= o.at AND g.sent < o.at + make_interval(days => :days)
+    """
     return f"""
         WITH owed AS (
-            SELECT p.event_id, {at} AS at, p.publisher AS sender, p.type AS kind, p.lead_id, p.cycle, p.opportunity_id,
+            SELECT p.event_id::text AS key, {at} AS at, p.publisher AS sender, p.type AS kind, p.lead_id, p.cycle,
+                   p.opportunity_id,
                    p.account_id, {view.slice} AS slice,
                    width_bucket({at}, CAST(:starts AS timestamptz[])) - 1 AS period
-            FROM (SELECT f.*, to_jsonb(f) AS latest FROM {view.facts} AS f WHERE f.type = ANY(:owing)) AS p
+            FROM (SELECT f.*, {latest} AS latest FROM {view.facts} AS f WHERE f.type = ANY(:owing)) AS p
             WHERE {at} >= :from AND {at} < :to {view.filters}
             UNION ALL
-            SELECT NULL, p.at, 'customer_success', 'churn', p.lead_id, p.cycle, p.opportunity_id, p.account_id,
+            SELECT p.account_id || '/' || p.at, p.at, 'customer_success', 'churn', p.lead_id, p.cycle,
+                   p.opportunity_id, p.account_id,
                    {view.slice}, width_bucket(p.at, CAST(:starts AS timestamptz[])) - 1
             FROM {{schema}}.movement p
             WHERE p.kind = 'churn' AND p.basis = 'booked' AND p.at >= :from AND p.at < :to AND p.at <= :as_of
               {view.filters}
         ), given AS (
             SELECT f.occurred_at AS sent, f.data ->> 'sender' AS sender, f.lead_id, f.opportunity_id, f.account_id
-            FROM {view.facts} AS f WHERE f.type = ANY(:given)
-        )
-        SELECT o.*, o.at + make_interval(days => :days) <= :until AS due, EXISTS (
-            SELECT FROM given g WHERE g.sender = o.sender AND g.sent >= o.at
-            AND g.sent < o.at + make_interval(days => :days)
-            AND (g.lead_id = o.lead_id OR g.opportunity_id = o.opportunity_id OR g.account_id = o.account_id)
-        ) AS fulfilled
-        FROM owed o
+            FROM {view.facts} AS f WHERE f.type = ANY(:given) AND f.occurred_at >= :from
+        ), kept AS ({" UNION ".join(answered.format(id=id_) for id_ in ("lead_id", "opportunity_id", "account_id"))})
+        SELECT o.*, o.at + make_interval(days => :days) <= :until AS due, k.key IS NOT NULL AS fulfilled
+        FROM owed o LEFT JOIN kept k USING (key)
     """
 
 
@@ -66,7 +68,7 @@ async def fulfilled(view: View) -> Figures:
 
 def _owed_records(view: View) -> Source:
     query = f"""
-        SELECT at, coalesce(event_id::text, account_id || '/' || at) AS key, kind, due AND fulfilled AS numerator,
+        SELECT at, key, kind, due AND fulfilled AS numerator,
                due AS denominator, lead_id, cycle, opportunity_id, account_id, slice,
                jsonb_build_object('owed_by', sender) AS figures
         FROM ({obligations(view)}) AS o

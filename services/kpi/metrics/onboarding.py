@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.kpi.domain.decisions import ONBOARDING_DAYS
-from services.kpi.metrics.entries import COMPANY, HOLDS, entered
+from services.kpi.metrics.entries import COMPANY, HOLDS, SAME, entered
 from services.kpi.metrics.figures import COHORT, Figures, Metric, nothing, ratio
 from services.kpi.metrics.question import Cell, View, cell_of
 from services.kpi.metrics.records import Source, shown
@@ -28,17 +28,14 @@ class Onboarding(NamedTuple):
 def won_and_onboarded(view: View) -> str:
     """Deals won in the span, with `done_at`: when their customer had been onboarded after the win. As SQL."""
     return f"""
-        SELECT e.*, (
-            SELECT min(p.at) FROM {{schema}}.passage p
-            WHERE p.milestone = 'onboarded' AND coalesce(p.account_id, p.lead_id, p.opportunity_id) = ANY(e.same)
-              AND p.at >= e.at AND {HOLDS}
-        ) AS done_at
-        FROM (
-            SELECT w.*, ARRAY(
-                SELECT w.company UNION SELECT x.id FROM {{schema}}.alias x
-                WHERE x.kind = 'account' AND x.canonical_id = w.company
-            ) AS same FROM ({entered(view, f", {COMPANY} AS company")}) AS w
-        ) AS e
+        WITH w AS MATERIALIZED ({entered(view, f", {COMPANY} AS company")}), onboarded AS MATERIALIZED (
+            SELECT {COMPANY} AS company, p.at FROM {{schema}}.passage p {SAME}
+            WHERE p.milestone = 'onboarded' AND p.at >= :from AND {HOLDS}
+        ), firsts AS (
+            SELECT w.subject, w.subject_cycle, w.ordinal, min(o.at) AS done_at
+            FROM w JOIN onboarded o ON o.company = w.company AND o.at >= w.at GROUP BY 1, 2, 3
+        )
+        SELECT w.*, f.done_at FROM w LEFT JOIN firsts f USING (subject, subject_cycle, ordinal)
     """
 
 

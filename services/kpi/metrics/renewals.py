@@ -17,6 +17,7 @@ from services.kpi.metrics.question import View, cell_of
 from services.kpi.metrics.rates import NO_BASE
 from services.kpi.metrics.records import Source
 from services.kpi.schemas.figures import Figure
+from shared.contracts.base import DIMENSIONS
 
 DEFAULT_GRACE = 30
 A_YEAR = 12
@@ -30,26 +31,31 @@ def due(view: View) -> str:
     What a change of MRR does not say the contract of is the account's only one's.
     """
     told = "(p.data ->> 'renewal_on')::date"
+    latest = "to_jsonb(p)" if view.question.slice == "latest" else "NULL::jsonb"
     ending = "(p.data ->> 'starts_on')::date + make_interval(months => (p.data ->> 'term_months')::int)"
     midnight = "(coalesce({told}, ({ending})::date)::timestamp AT TIME ZONE :zone)"
     return f"""
         WITH {RATES}, told AS MATERIALIZED (
-            SELECT p.* FROM {view.facts} AS p WHERE p.type = ANY(:terms)
-        ), terms AS (
-            SELECT DISTINCT ON (contract_id, at) p.*, to_jsonb(p) AS latest,
+            SELECT p.contract_id, p.account_id, p.type, p.occurred_at, p.mrr_amount, p.mrr_currency, p.cycle,
+                   {", ".join(f"p.{name}" for name in DIMENSIONS)}, {latest} AS latest,
                    {midnight.format(told=told, ending=ending)} AS at,
                    coalesce((p.data ->> 'term_months')::int, :year) < :year AS monthly
-            FROM told p ORDER BY contract_id, at, occurred_at DESC
+            FROM {view.facts} AS p WHERE p.type = ANY(:terms)
+        ), terms AS (
+            SELECT DISTINCT ON (contract_id, at) p.* FROM told p WHERE p.at >= :from AND p.at < :to AND p.at < :until
+            ORDER BY contract_id, at, occurred_at DESC
         ), due AS (
             SELECT p.contract_id, p.account_id, p.at, p.monthly, {view.slice} AS slice,
                    width_bucket(p.at, CAST(:starts AS timestamptz[])) - 1 AS period
-            FROM terms p WHERE p.at >= :from AND p.at < :to AND p.at < :until {view.filters}
+            FROM terms p WHERE true {view.filters}
         ), alone AS (
-            SELECT account_id, min(contract_id::text)::uuid AS contract_id FROM told
+            SELECT account_id, (array_agg(contract_id))[1] AS contract_id FROM told
+            WHERE account_id IN (SELECT account_id FROM due)
             GROUP BY account_id HAVING count(DISTINCT contract_id) = 1
         ), changes AS (
             SELECT p.contract_id, p.occurred_at AS at, p.mrr_amount * r.factor AS worth
-            FROM (SELECT DISTINCT ON (contract_id) * FROM told WHERE type = :started
+            FROM (SELECT DISTINCT ON (contract_id) * FROM told
+                  WHERE type = :started AND contract_id IN (SELECT contract_id FROM due)
                   ORDER BY contract_id, occurred_at DESC) AS p LEFT JOIN rates r ON r.currency = p.mrr_currency
             UNION ALL
             SELECT coalesce(p.contract_id, alone.contract_id), p.occurred_at, p.mrr_amount * r.factor
