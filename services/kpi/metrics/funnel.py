@@ -11,7 +11,8 @@ from services.kpi.domain.stages import MILESTONES, RETAINED, VISITOR, Chain, Cut
 from services.kpi.metrics.customers import Kept, kept
 from services.kpi.metrics.entries import NONE, Counts, Entries, entries, skipped
 from services.kpi.metrics.question import ALL, UNSET, Cell, View
-from services.kpi.metrics.rates import ENDS, NOT_DECIDED, NOT_FOLLOWED, Counted, ends_between, followed, rate
+from services.kpi.metrics.rates import ENDS, NOT_DECIDED, NOT_FOLLOWED, Counted, ends_between, rate
+from services.kpi.metrics.subjects import followed
 from services.kpi.schemas.figures import (
     BaseOut,
     FunnelOut,

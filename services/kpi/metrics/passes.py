@@ -6,8 +6,8 @@ from typing import NamedTuple
 from services.kpi.metrics.entries import NONE, Entries, entered, entries
 from services.kpi.metrics.figures import CLOSED, COHORT, FLOW, Compute, Figures, Metric, count, nothing, ratio, zero
 from services.kpi.metrics.question import View, cell_of
-from services.kpi.metrics.rates import followed, following, reached
 from services.kpi.metrics.records import Records, Source, entries_of, shown
+from services.kpi.metrics.subjects import followed, following
 
 _WHICH = {"value": "", "chained": " AND NOT outside", "outside": " AND outside"}
 
@@ -103,9 +103,8 @@ def _divided(over: Part, under: tuple[Part, ...]) -> Records:
     def source(view: View) -> Source:
         if view.question.mode == COHORT:
             base = under[0].milestone
-            query = entered(view, reached(view, base))
-            rows = shown(numerator="reached", denominator="true")
-            return Source(f"SELECT {rows} FROM ({query}) AS e", following(view, base, over.milestone))
+            query, bound = following(view, base, over.milestone)
+            return Source(f"SELECT {shown(numerator='reached', denominator='true')} FROM ({query}) AS e", bound)
         above, below = over.condition, " OR ".join(part.condition for part in under)
         names = sorted({part.milestone for part in (over, *under)})
         found = entries_of(view, names, numerator=above, denominator=f"({below})")

@@ -3,11 +3,11 @@
 The base of everything that needs more than counts: times, medians, and the records behind a figure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from services.kpi.metrics.entries import HOLDS, entered
-from services.kpi.metrics.question import View
-from services.kpi.metrics.rates import OF_DEALS
+from services.kpi.metrics.entries import HOLDS, counted, entered
+from services.kpi.metrics.question import Cell, View, cell_of
+from services.kpi.metrics.rates import OF_DEALS, Counted
 
 BY_DEAL = "g.opportunity_id = e.opportunity_id"
 BY_WAY = "g.lead_id = e.lead_id AND g.cycle = e.cycle"
@@ -39,3 +39,21 @@ def outcomes(view: View, base: str, goals: Sequence[str], ends: Sequence[str] = 
         "ends": list(ends),
     }
     return query, bound
+
+
+async def followed(view: View, base: str, goal: str) -> Mapping[Cell, Counted]:
+    """Mode `cohort`: of those that entered `base` in the span, who entered `goal` by as_of (or within the window)."""
+    query, bound = following(view, base, goal)
+    query = f"""
+        SELECT {view.shown}, {counted(view)} AS trials, {counted(view, "reached")} AS successes
+        FROM ({query}) AS e {view.cells()}
+    """
+    return {cell_of(row): Counted(row.successes, row.trials) for row in await view.rows(query, bound)}
+
+
+def following(view: View, base: str, goal: str) -> tuple[str, dict[str, object]]:
+    """SQL and its parameters: each entry into `base` in the span, and whether it `reached` the goal."""
+    query, bound = outcomes(view, base, [goal])
+    within = "AND goal_at < at + make_interval(days => :window)" if view.question.window_days else ""
+    reached = f"goal_at IS NOT NULL {within} AS reached"
+    return f"SELECT o.*, {reached} FROM ({query}) AS o", {**bound, "window": view.question.window_days}

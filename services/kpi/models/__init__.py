@@ -4,7 +4,6 @@
 decisions. Caches have no ids of their own and no history of changes: a journey's rows are replaced as a whole.
 """
 
-from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -14,31 +13,23 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
-    Float,
     Index,
     Integer,
-    MetaData,
     SmallInteger,
     Table,
     Text,
     Uuid,
-    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
 
-from shared import database
+from services.kpi.models.base import Base
+from services.kpi.models.decided import DecisionVersion, SettingVersion, StageDefinition, TargetVersion
 from shared.contracts.base import DIMENSIONS
-from shared.database import NAMING
 
+__all__ = ["Base", "DecisionVersion", "SettingVersion", "StageDefinition", "TargetVersion"]
 LIVE = "public"
 """The schema of the tables in use; a replay and a look at the past have theirs."""
-
-
-class Base(database.Table):
-    __abstract__ = True
-    metadata = MetaData(naming_convention=NAMING)
 
 
 def _instant(name: str, *, nullable: bool = False) -> Column[Any]:
@@ -250,58 +241,3 @@ freshness = Table(
     Column("publisher", Text, primary_key=True),
     _instant("complete_to"),  # everything it told until then is known here
 )
-
-
-class StageDefinition(Base):
-    """How the chain was cut; the newest version holds."""
-
-    __tablename__ = "stage_definition"
-
-    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    stages: Mapped[list[dict[str, str]]] = mapped_column(JSONB)
-    set_by: Mapped[str] = mapped_column(Text)
-    set_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class SettingVersion(Base):
-    """A setting as it was decided, to hold from a day on. Nothing is overwritten."""
-
-    __tablename__ = "setting_version"
-
-    name: Mapped[str] = mapped_column(Text, primary_key=True)
-    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    valid_from: Mapped[date]
-    value: Mapped[Any] = mapped_column(JSONB)
-    set_by: Mapped[str] = mapped_column(Text)
-    set_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class DecisionVersion(Base):
-    """Something people decided on, of a kind (a shared goal, a counter-measure …). The newest version holds."""
-
-    __tablename__ = "decision_version"
-
-    kind: Mapped[str] = mapped_column(Text, primary_key=True)
-    decision_id: Mapped[str] = mapped_column(Text, primary_key=True)
-    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    body: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    set_by: Mapped[str] = mapped_column(Text)
-    set_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class TargetVersion(Base):
-    """The target of a stage in a period, for everyone (segment empty) or for one segment. The newest version holds."""
-
-    __tablename__ = "target_version"
-
-    period: Mapped[str] = mapped_column(Text, primary_key=True)
-    stage: Mapped[str] = mapped_column(Text, primary_key=True)
-    segment: Mapped[str] = mapped_column(Text, primary_key=True)
-    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    from_date: Mapped[date] = mapped_column(index=True)
-    to_date: Mapped[date]
-    base: Mapped[float | None] = mapped_column(Float)
-    rate: Mapped[float | None] = mapped_column(Float)
-    goal: Mapped[float | None] = mapped_column(Float)
-    set_by: Mapped[str] = mapped_column(Text)
-    set_at: Mapped[datetime] = mapped_column(server_default=func.now())
