@@ -83,12 +83,10 @@ class Calendar:
 
 
 def known_country(code: str) -> bool:
-    """Whether its public holidays are known; asking for all of them at once would load every country there is."""
-    try:
-        _holidays(code)
-    except NotImplementedError:
-        return False
-    return True
+    """Whether the public holidays of a country of two letters are known."""
+    import holidays as public
+
+    return len(code) == 2 and hasattr(public, code)
 
 
 def _weekdays(told: str) -> frozenset[int]:
