@@ -43,10 +43,10 @@ class Hazard(NamedTuple):
     assumed: bool
 
 
-async def hazards(view: View) -> Mapping[Cell, Hazard]:
+async def hazards(view: View, known: Mapping[Cell, Course]) -> Mapping[Cell, Hazard]:
     months, found = await exposure(view), {}
     prior = view.decisions.setting(PRIOR_CHURN, view.question.whole.start) or DEFAULT_PRIOR
-    for cell, course in (await courses(view)).items():
+    for cell, course in known.items():
         exposed = months.get(cell, 0.0)
         if not exposed:
             found[cell] = Hazard(course.churns, 0.0, None, assumed=False)
@@ -66,7 +66,7 @@ async def churn_hazard(view: View) -> Figures:
             reason=None if found.monthly is not None else NO_BASE,
             more={"prior_based": found.assumed},
         )
-        for cell, found in (await hazards(view)).items()
+        for cell, found in (await hazards(view, await courses(view))).items()
     }
 
 
@@ -84,8 +84,9 @@ async def worths(view: View) -> Mapping[Cell, Worth]:
     """LTV = ARPA x gross margin x lifetime (1 / hazard, at most 60 months); CAC = spend / new customers;
     payback = CAC / (new ARPA x gross margin), in months."""
     margin = view.decisions.setting(GROSS_MARGIN, view.question.whole.start)
-    risks, spent, found = await hazards(view), await spend_of(view), {}
-    for cell, course in (await courses(view)).items():
+    known = await courses(view)
+    risks, spent, found = await hazards(view, known), await spend_of(view), {}
+    for cell, course in known.items():
         found[cell] = _worth(course, risks[cell], spent.get(cell), margin)
     return found
 

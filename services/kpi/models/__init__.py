@@ -146,7 +146,7 @@ place = Table(
     _instant("contacted_at", nullable=True),
     Column("revisit_on", Date),
     *_sliced(),
-    Index("ix_place_place", "place", "at"),
+    Index("ix_place_place", "place", "at", "until"),
 )
 movement = Table(
     "movement",

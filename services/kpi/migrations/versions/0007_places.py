@@ -1,0 +1,11 @@
+"""Where every cycle is at a moment is counted from the index alone."""
+
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    op.drop_index("ix_place_place", table_name="place")
+    op.create_index("ix_place_place", "place", ["place", "at", "until"])
