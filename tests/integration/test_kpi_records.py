@@ -23,6 +23,7 @@ NOT_COUNTED = {
     "cpl": "above is money",
     "cpmql": "above is money",
     "note_gap": "fields, of reviews",
+    "handoff_complete": "items, of hand-overs",
     "cycle_days": "days by deals",
     "cycle_days_lost": "days by deals",
     "cycle_days_all": "days by deals",

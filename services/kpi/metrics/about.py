@@ -8,6 +8,7 @@ OURS = "THE MODEL: each department turns its base into its goal at a rate"
 WILSON = "interval: Wilson 1927"
 SURVIVAL = "Kaplan and Meier 1958"
 COMPETING = "Aalen and Johansen 1978; interval of the variance by the delta method (Marubini and Valsecchi 1995)"
+SHRUNK = "from the quality of the process after it; drawn towards the mean of all (empirical Bayes)"
 RECURRING = "movements: new, expansion, contraction, churn, reactivation; an account without MRR has churned"
 
 
@@ -105,6 +106,12 @@ ABOUT: Mapping[str, About] = {
     "closure": About(FIELD, "feedback item", "reverse_flow", WILSON),
     "note_gap": About(INSIDE, "field compared", "note_coverage", WILSON),
     "note_coverage": About(FIELD, "opportunity", "note_gap", WILSON),
+    "handoff_complete": About(INSIDE, "item of an SQL", "rework", WILSON),
+    "rework": About(INSIDE, "MQL or SQL", "sql_acc", WILSON),
+    "disputes": About(INSIDE, "MQL or SQL", "closure", WILSON),
+    "mql_quality": About(MARKETING, "MQL", "mql", SHRUNK),
+    "sql_quality": About(INSIDE, "SQL", "sql", SHRUNK),
+    "won_quality": About(FIELD, "deal", "won_value", SHRUNK),
     "expectation_fit": About(FIELD, "promise", "win_closed", WILSON),
 }
 """Of every metric of the catalogue."""

@@ -10,11 +10,13 @@ from services.kpi.metrics import (
     deals,
     feedback,
     forecasting,
+    handing,
     obligations,
     occupancy,
     onboarding,
     passes,
     promises,
+    quality,
     recurring,
     recycling,
     renewals,
@@ -32,7 +34,7 @@ DEFAULT_SAMPLE = 5
 MANY, WHOSE = frozenset({"owner", "campaign"}), ("lead", "opportunity", "won")
 FAMILIES = (
     *(acquisition, passes, promises, response, appointments, deals, conversion, forecasting, occupancy),
-    *(onboarding, recurring, retention, renewals, worth, recycling, feedback, obligations),
+    *(onboarding, recurring, retention, renewals, worth, recycling, feedback, obligations, handing, quality),
 )
 CATALOGUE: Mapping[str, Metric] = {metric.id: metric for family in FAMILIES for metric in family.METRICS}
 

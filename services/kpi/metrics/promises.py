@@ -96,7 +96,7 @@ def _coverage_records(view: View) -> Source:
 METRICS = (
     Metric(
         "note_gap",
-        "見解の相違率",
+        "コメント乖離率",
         "Comment gap",
         "ratio",
         "fields that differ ÷ fields that both the note and the first visit filled",
@@ -107,7 +107,7 @@ METRICS = (
     ),
     Metric(
         "note_coverage",
-        "初回訪問レビュー実施率",
+        "初回商談の照合率",
         "First visits reviewed",
         "ratio",
         "opportunities with a reviewed first visit ÷ opportunities opened in the span",
