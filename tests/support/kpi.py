@@ -2,15 +2,19 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiokafka import ConsumerRecord
 
 from deploy.history.telling import Telling
+from shared.contracts import Event
 from tests.support import samples
 from tests.support.case import Case
 from tests.support.rig import Rig
 
+START = datetime.fromisoformat("2025-04-02T10:00:00+09:00")
+YEAR = {"from": "2025-04-01", "to": "2026-04-01", "as_of": "2026-04-01T00:00:00+09:00"}
 QUARTER = {"from": "2026-04-01", "to": "2026-07-01", "as_of": "2026-06-30T15:00:00Z"}
 
 
@@ -69,3 +73,22 @@ async def decide(rig: Rig, decisions: Mapping[str, Any]) -> None:
     for name, value in decisions.items():
         answer = await client.put(f"/v1/settings/{name}", json={"value": value, "valid_from": "2000-01-01"})
         assert answer.status_code == 200, answer.text
+
+
+def day(number: float) -> datetime:
+    """So many days after the second of April 2025, 10:00 in Tokyo."""
+    return START + timedelta(days=number)
+
+
+async def tell(rig: Rig, *told: tuple[float, Event]) -> None:
+    """Each event on its day."""
+    for number, event in told:
+        key = str(getattr(event, "lead_id", None) or event.subject)
+        await rig.hand_over([rig.record(event, key, at=day(number), recorded=day(number))])
+
+
+async def ask(rig: Rig, path: str, **params: str) -> Any:
+    """The answer of `/v1/<path>` over the fiscal year 2025, unless asked otherwise."""
+    answer = await rig.client("viewer").get(f"/v1/{path}", params={**YEAR, **params})
+    assert answer.is_success, answer.text
+    return answer.json()

@@ -15,6 +15,7 @@ BUSINESS_HOURS, RESPONSE_SLA, UNFOLLOWED_FACTOR = "business_hours", "response_sl
 ONBOARDING_DAYS, GROSS_MARGIN, PHASE_PROBABILITIES = "onboarding_target_days", "gross_margin", "phase_probabilities"
 RENEWAL_GRACE_DAYS, PRIOR_CHURN, SMALLEST_SAMPLE = "renewal_grace_days", "prior_monthly_churn", "smallest_sample"
 OBLIGATION_DAYS, REFERENCE_RATES = "obligation_sla_days", "reference_rates"
+REVERSE_FLOW_TARGET, CREDIT_WEIGHTS = "reverse_flow_target", "credit_weights"
 
 
 class Version(NamedTuple):

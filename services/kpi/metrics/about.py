@@ -104,6 +104,8 @@ ABOUT: Mapping[str, About] = {
     "ack_72h": About(INSIDE, "feedback item", "acted", WILSON),
     "acted": About(INSIDE, "feedback item", "closure", WILSON),
     "closure": About(FIELD, "feedback item", "reverse_flow", WILSON),
+    "two_way": About(SUCCESS, "feedback item", "obligations"),
+    "voice_used": About(MARKETING, "feedback item", "l2m", WILSON),
     "note_gap": About(INSIDE, "field compared", "note_coverage", WILSON),
     "note_coverage": About(FIELD, "opportunity", "note_gap", WILSON),
     "handoff_complete": About(INSIDE, "item of an SQL", "rework", WILSON),

@@ -27,6 +27,7 @@ Factor = Literal[
     "opp_to_won",
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
+ROUNDING = 1e-6
 
 
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
@@ -51,6 +52,12 @@ class BusinessHours(BaseModel):
         if self.country and not known_country(self.country):
             raise ValueError(f"of {self.country} no public holidays are known")
         return self
+
+
+def _whole(weights: dict[str, float]) -> dict[str, float]:
+    if abs(sum(weights.values()) - 1) > ROUNDING:
+        raise ValueError("the shares are 1 together")
+    return weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,16 @@ SETTINGS: Mapping[str, Setting] = {
         TypeAdapter(dict[Factor, Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]]),
         "ボトルネックを測る基準(来訪者数と各段階の率)",
         "what the factors of the chain are held against: visitors, and the rate of each step",
+    ),
+    "reverse_flow_target": Setting(
+        TypeAdapter(Annotated[float, Field(gt=0, le=10)]),
+        "フィードバック率の目標(部門の間ごと)",
+        "feedback items by hand-over that are wanted between two departments; default 0.3",
+    ),
+    "credit_weights": Setting(
+        TypeAdapter(Annotated[dict[Stage, Share], AfterValidator(_whole)]),
+        "成果を四部門で分け合う割合(合計1)",
+        "how the outcome is shared between the four departments, 1 together; default a quarter each",
     ),
     "smallest_sample": Setting(
         TypeAdapter(Positive), "順位や警告を出す最小件数", "cases below which nothing is ranked or alarmed"
