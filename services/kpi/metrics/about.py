@@ -108,6 +108,8 @@ ABOUT: Mapping[str, About] = {
     "voice_used": About(MARKETING, "feedback item", "l2m", WILSON),
     "note_gap": About(INSIDE, "field compared", "note_coverage", WILSON),
     "note_coverage": About(FIELD, "opportunity", "note_gap", WILSON),
+    "joint_touch": About(SUCCESS, "deal won or contract renewed", "win_closed", WILSON),
+    "shared_credit": About(SUCCESS, "account", "grr", RECURRING),
     "handoff_complete": About(INSIDE, "item of an SQL", "rework", WILSON),
     "rework": About(INSIDE, "MQL or SQL", "sql_acc", WILSON),
     "disputes": About(INSIDE, "MQL or SQL", "closure", WILSON),

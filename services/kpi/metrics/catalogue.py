@@ -11,6 +11,7 @@ from services.kpi.metrics import (
     feedback,
     forecasting,
     handing,
+    joint,
     obligations,
     occupancy,
     onboarding,
@@ -34,7 +35,7 @@ DEFAULT_SAMPLE = 5
 MANY, WHOSE = frozenset({"owner", "campaign"}), ("lead", "opportunity", "won")
 FAMILIES = (
     *(acquisition, passes, promises, response, appointments, deals, conversion, forecasting, occupancy),
-    *(onboarding, recurring, retention, renewals, worth, recycling, feedback, obligations, handing, quality),
+    *(onboarding, recurring, retention, renewals, worth, recycling, feedback, obligations, handing, quality, joint),
 )
 CATALOGUE: Mapping[str, Metric] = {metric.id: metric for family in FAMILIES for metric in family.METRICS}
 
