@@ -2,6 +2,7 @@
 
 from services.kpi.api.attribution import router as attribution
 from services.kpi.api.cohorts import router as cohorts
+from services.kpi.api.cooperation import router as cooperation
 from services.kpi.api.decisions import router as decisions
 from services.kpi.api.families import router as families
 from services.kpi.api.figures import router as figures
@@ -17,6 +18,20 @@ from services.kpi.api.reports import router as reports
 from services.kpi.api.stream import router as stream
 
 ROUTERS = (
-    *(figures, families, records, cohorts, attribution, forecast, planning, plans, goals, kgi, measures, reports),
+    *(
+        figures,
+        families,
+        records,
+        cohorts,
+        attribution,
+        forecast,
+        planning,
+        plans,
+        goals,
+        cooperation,
+        kgi,
+        measures,
+        reports,
+    ),
     *(journeys, decisions, stream),
 )

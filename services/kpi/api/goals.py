@@ -1,20 +1,24 @@
 """Goals that departments share, how far each has come, and whether feedback changed anything."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
+from services.kpi.api.kgi import TARGET, metric_target
 from services.kpi.api.questions import Asked, viewing
 from services.kpi.commands.deciding import decide
-from services.kpi.domain.goals import Component, attainment, weakest
+from services.kpi.domain.goals import NEXT, Component, attainment, local_optimum, weakest
 from services.kpi.domain.periods import Period
-from services.kpi.metrics.catalogue import CATALOGUE
+from services.kpi.metrics.catalogue import CATALOGUE, whole
 from services.kpi.metrics.effects import Effect, effects
 from services.kpi.metrics.funnel import basis
-from services.kpi.metrics.question import ALL, View
+from services.kpi.metrics.question import View
+from services.kpi.metrics.reception import Reception, Reference, reception
 from services.kpi.models import DecisionVersion
 from services.kpi.queries.decisions import newest_decision, newest_decisions
 from services.kpi.schemas.figures import Value
@@ -25,6 +29,7 @@ from services.kpi.schemas.goals import (
     GoalIn,
     GoalOut,
     GoalsOut,
+    LocalOptimumOut,
     PartOut,
     SideOut,
 )
@@ -42,7 +47,7 @@ GoalId = Annotated[str, Path(pattern=NAME, description="a short name of its own:
 @router.get("/goals")
 async def list_goals(session: Reading) -> GoalsOut:
     """The goals that hold."""
-    return GoalsOut(items=[_goal(row) for row in await newest_decisions(session, GOAL)])
+    return GoalsOut(items=[goal_out(row) for row in await newest_decisions(session, GOAL)])
 
 
 @router.put("/goals/{goal_id}", dependencies=[allowed(Role.OPS_LEAD)], response_model=GoalOut)
@@ -53,10 +58,10 @@ async def put_goal(goal_id: GoalId, body: GoalIn, tx: Tx, now: Now, who: Who) ->
             raise Invalid(f"components.{number}.metric", "is a metric of GET /v1/metrics")
     row = await decide(tx, GOAL, goal_id, body.model_dump(mode="json"), by=who.subject, now=now)
     await tx.session.flush()
-    return resource(_goal(row), version=row.version)
+    return resource(goal_out(row), version=row.version)
 
 
-def _goal(row: DecisionVersion) -> GoalOut:
+def goal_out(row: DecisionVersion) -> GoalOut:
     told = {"goal_id": row.decision_id, "version": row.version, "set_by": row.set_by, "set_at": row.set_at}
     return GoalOut.model_validate({**row.body, **told})
 
@@ -73,14 +78,15 @@ async def get_cooperation(
     row = await newest_decision(session, GOAL, asked.goal)
     if row is None:
         raise NotFound(f"There is no goal {asked.goal}; GET /v1/goals lists them")
-    goal, runtime = _goal(row), request.app.state.runtime
+    goal, runtime = goal_out(row), request.app.state.runtime
     question = asked.question(runtime)
     if asked.begin is None and asked.end is None:
         question = replace(question, whole=Period(goal.from_date, goal.to_date))
+    wanted = await _wanted(session, goal, question.whole)
     async with viewing(runtime, question) as view:
         parts = [Component(**given.model_dump()) for given in goal.components]
-        judged = [(part, *await _actual(part, view)) for part in parts]
-        shares = [(part, part.attained(_number(actual, view))) for part, actual, _ in judged]
+        judged = [(part, await whole(CATALOGUE[part.metric], view)) for part in parts]
+        shares = [(part, part.attained(_number(actual.value, view))) for part, actual in judged]
         departments = weakest(shares)
         found = attainment(departments)
         return CooperationOut(
@@ -89,22 +95,48 @@ async def get_cooperation(
             name=goal.name,
             version=goal.version,
             parts=[
-                _part(part, actual, share, reason)
-                for (part, actual, reason), (_, share) in zip(judged, shares, strict=True)
+                _part(part, actual.value, share, actual.reason)
+                for (part, actual), (_, share) in zip(judged, shares, strict=True)
             ],
             departments=departments,
             shared=found.shared,
             geometric=found.geometric,
             balance=found.balance,
             one_sided=found.one_sided,
+            local_optima=[
+                _local_optimum(name, share, await reception(view, name, wanted))
+                for name, share in departments.items()
+                if name in NEXT
+            ],
         )
 
 
-async def _actual(part: Component, view: View) -> tuple[Value, str | None]:
-    metric = CATALOGUE[part.metric]
-    own = view.with_question(mode=metric.modes[0])
-    figure = (await metric.compute(own)).get(ALL, metric.empty(own))
-    return figure.value, figure.reason
+async def _wanted(session: AsyncSession, goal: GoalOut, span: Period) -> Mapping[str, Reference]:
+    """By metric what it is to reach in the span: as the goal says, else the company's target of exactly the span."""
+    targets = [metric_target(row) for row in await newest_decisions(session, TARGET)]
+    found = {
+        one.metric: Reference(one.value, "target")
+        for one in targets
+        if one.level == "company" and Period(one.from_date, one.to_date) == span
+    }
+    return found | {part.metric: Reference(part.target, "goal") for part in goal.components if not part.lower_is_better}
+
+
+def _local_optimum(department: str, attained: float | None, found: Reception) -> LocalOptimumOut:
+    metric, value = CATALOGUE[found.metric], found.actual.value
+    return LocalOptimumOut(
+        department=department,
+        attained=attained,
+        metric=metric.id,
+        ja=metric.ja,
+        en=metric.en,
+        actual=value if isinstance(value, float) else None,
+        ci95=found.actual.ci95,
+        reference=found.reference.value if found.reference else None,
+        reference_from=found.reference.source if found.reference else None,
+        below=found.below,
+        flagged=local_optimum(attained, below=found.below),
+    )
 
 
 def _number(value: Value, view: View) -> float | None:

@@ -14,9 +14,8 @@ from services.kpi.commands.deciding import decide
 from services.kpi.domain.periods import FORMS, named
 from services.kpi.domain.trees import TREES, Node, landing, pace, status
 from services.kpi.metrics.about import ABOUT
-from services.kpi.metrics.catalogue import CATALOGUE
+from services.kpi.metrics.catalogue import CATALOGUE, whole
 from services.kpi.metrics.funnel import basis
-from services.kpi.metrics.question import ALL, View
 from services.kpi.models import DecisionVersion
 from services.kpi.queries.decisions import decisions, newest_decisions
 from services.kpi.schemas.figures import Figure, Value
@@ -45,7 +44,7 @@ async def list_metric_targets(session: Reading, asked: Annotated[TargetsAsked, Q
     """The targets that hold, and for each level whether it adds up to the company's."""
     given = asked.model_dump(exclude_none=True)
     rows = await newest_decisions(session, TARGET)
-    kept = [_target(row) for row in rows]
+    kept = [metric_target(row) for row in rows]
     wanted = [target for target in kept if all(getattr(target, name) == value for name, value in given.items())]
     own = {name: value for name, value in given.items() if name != "level"}
     summed = [target for target in kept if all(getattr(target, name) == value for name, value in own.items())]
@@ -87,10 +86,10 @@ async def put_metric_target(
     key = "/".join((period, metric, body.level, body.name or ""))
     row = await decide(tx, TARGET, key, {**told, **body.model_dump(mode="json")}, by=who.subject, now=now)
     await tx.session.flush()
-    return resource(_target(row), version=row.version)
+    return resource(metric_target(row), version=row.version)
 
 
-def _target(row: DecisionVersion) -> MetricTargetOut:
+def metric_target(row: DecisionVersion) -> MetricTargetOut:
     return MetricTargetOut.model_validate(
         {**row.body, "version": row.version, "set_by": row.set_by, "set_at": row.set_at}
     )
@@ -123,13 +122,13 @@ async def get_kgi(request: Request, session: Reading, asked: Annotated[KgiAsked,
         except ValueError as error:
             raise Invalid("period", str(error)) from error
         question = replace(question, whole=span)
-        kept = [_target(row) for row in await newest_decisions(session, TARGET)]
+        kept = [metric_target(row) for row in await newest_decisions(session, TARGET)]
         targets = {one.metric: one for one in kept if (one.period, one.level) == (asked.period, "company")}
     trees = [TREES[asked.tree]] if asked.tree else list(TREES.values())
     async with viewing(runtime, question) as view:
         names = {node.metric for tree in trees for node in tree.all()}
         told = _Told(
-            {name: await _figure(view, name) for name in sorted(names)},
+            {name: await whole(CATALOGUE[name], view) for name in sorted(names)},
             targets,
             view.elapsed(question.whole),
             10 ** decimals(view.question.currency),
@@ -141,12 +140,6 @@ async def get_kgi(request: Request, session: Reading, asked: Annotated[KgiAsked,
             elapsed=told.elapsed,
             trees=[_node(tree, told) for tree in trees],
         )
-
-
-async def _figure(view: View, name: str) -> Figure:
-    metric = CATALOGUE[name]
-    own = view.with_question(mode=metric.modes[0])
-    return (await metric.compute(own)).get(ALL, metric.empty(own))
 
 
 def _node(node: Node, told: _Told) -> NodeOut:

@@ -1,6 +1,10 @@
-"""Shared goals: one outcome, a part for each of several departments, so that none can reach it alone."""
+"""Shared goals: one outcome, a part for each of several departments, so that none can reach it alone.
 
-from collections.abc import Mapping, Sequence
+Beside them what speaks for or against working together: a goal that is met at the cost of the next department, and
+KPIs that several departments own.
+"""
+
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import prod
 
@@ -55,3 +59,28 @@ def weakest(components: Sequence[tuple[Component, float | None]]) -> dict[str, f
         before = found.get(component.department, share)
         found[component.department] = None if share is None or before is None else min(before, share)
     return found
+
+
+NEXT: Mapping[str, str] = {"marketing": "mql_acc", "inside_sales": "sql_acc", "field_sales": "expectation_fit"}
+"""By department the metric that says whether the next one could use what was handed to it. Customer success hands on
+to nobody."""
+
+
+def local_optimum(attained: float | None, *, below: bool | None) -> bool | None:
+    """The own part reached while the next department gets worse than it should: None where either is not known."""
+    if attained is not None and attained < 1:
+        return False
+    return None if attained is None or below is None else below
+
+
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """What has a target: a metric, or a shared goal; with every department that owns it or a part of it."""
+
+    kind: str
+    id: str
+    departments: Set[str]
+
+    @property
+    def co_owned(self) -> bool:
+        return len(self.departments) >= LEAST_DEPARTMENTS

@@ -40,6 +40,12 @@ FAMILIES = (
 CATALOGUE: Mapping[str, Metric] = {metric.id: metric for family in FAMILIES for metric in family.METRICS}
 
 
+async def whole(metric: Metric, view: View) -> Figure:
+    """The metric's one figure for everything that was asked, in its first mode."""
+    own = view.with_question(mode=metric.modes[0])
+    return (await metric.compute(own)).get(ALL, metric.empty(own))
+
+
 async def answer(metric: Metric, view: View, *, records: str = "") -> MetricOut:
     """The metric as a whole, by period and by value of the asked dimension; `records` is where those behind it are."""
     asked = view.question

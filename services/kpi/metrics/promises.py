@@ -6,6 +6,7 @@ from services.kpi.metrics.entries import entered
 from services.kpi.metrics.figures import CLOSED, COHORT, Figures, Metric, nothing, ratio
 from services.kpi.metrics.question import View, cell_of
 from services.kpi.metrics.records import Records, Source, shown
+from services.kpi.metrics.statistics import wilson
 from services.kpi.schemas.figures import Figure
 
 REVIEWED, PROMISE = "field_sales.first_visit_reviewed.v1", "customer_success.promise_reviewed.v1"
@@ -69,7 +70,11 @@ async def expectation_fit(view: View) -> Figures:
     found = {}
     for row in await view.rows(query, {"starts": view.starts}):
         whole = float(row.kept).is_integer()
-        figure = ratio(int(row.kept), row.made) if whole else Figure(value=row.kept / row.made)
+        figure = (
+            ratio(int(row.kept), row.made)
+            if whole
+            else Figure(value=row.kept / row.made, ci95=wilson(row.kept, row.made))
+        )
         sides = {"numerator": int(row.kept) if whole else row.kept, "denominator": row.made}
         found[cell_of(row)] = figure.model_copy(update={**sides, "more": {"partly": row.partly}})
     return found

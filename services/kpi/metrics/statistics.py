@@ -7,8 +7,10 @@ from math import sqrt
 Z95 = 1.959963984540054
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float] | None:
-    """Wilson's score interval at 95 % of a share; None where it is no share (nothing tried, or more than all)."""
+def wilson(successes: float, trials: int) -> tuple[float, float] | None:
+    """Wilson's score interval at 95 % of a share; None where it is no share (nothing tried, or more than all).
+
+    A success may be a part of one: the interval is then a little too wide."""
     if trials <= 0 or not 0 <= successes <= trials:
         return None
     share, z2 = successes / trials, Z95 * Z95
@@ -31,7 +33,7 @@ def apportion(parts: Sequence[Decimal], total: int) -> list[int]:
     return floors
 
 
-def newcombe(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float] | None:
+def newcombe(first: tuple[float, int], second: tuple[float, int]) -> tuple[float, float] | None:
     """95 % of the difference second - first of two shares k / n (Newcombe 1998, method 10); None without trials."""
     one, other = wilson(*first), wilson(*second)
     if one is None or other is None:

@@ -80,6 +80,19 @@ async def newest_decision(session: AsyncSession, kind: str, decision_id: str) ->
     return (await session.scalars(query)).first()
 
 
+async def newest_published(session: AsyncSession, whole: Period) -> DecisionVersion | None:
+    """The plan published last for exactly this span, though it may have been taken up anew since."""
+    body = DecisionVersion.body
+    query = (
+        select(DecisionVersion)
+        .where(DecisionVersion.kind == "plan", body["state"].astext == "published")
+        .where(body["from_date"].astext == str(whole.start), body["to_date"].astext == str(whole.end))
+        .order_by(desc(DecisionVersion.set_at), desc(DecisionVersion.version))
+        .limit(1)
+    )
+    return (await session.scalars(query)).first()
+
+
 async def pulse(session: AsyncSession) -> int:
     """A number that moves whenever an answer may have changed."""
     found: Any = await session.scalar(select(func.max(models.pulse.c.version)))
