@@ -193,3 +193,22 @@ async def test_of_an_empty_company_the_chain_holds(kpi: Rig) -> None:
     answer = await ask(kpi, "cooperation/chain", by="owner", interval="quarter", known_at=day(1).isoformat())
     assert answer["holds"] is True
     assert {edge["handed"] for part in answer["parts"] for edge in part["edges"]} == {0}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"slice": "latest", "by": "product", "interval": "week"},
+        {"unit": "account", "by": "owner", "cycles": "first"},
+        {"unit": "lead", "segment": "SMB", "known_at": "2026-06-01T00:00:00+09:00"},
+        {"currency": "USD", "window": "30", "cycles": "recycled"},
+    ],
+)
+async def test_they_are_answered_however_they_are_asked(example: Rig, more: dict[str, str]) -> None:
+    metrics = ("two_way", "voice_used", "handoff_complete", "rework", "disputes", "joint_touch", "shared_credit")
+    for metric in (*metrics, "mql_quality", "sql_quality", "won_quality"):
+        figure = await ask(example, f"metrics/{metric}", **QUARTER, **more)
+        assert (figure["value"] is None) == (figure["reason"] is not None), metric
+        await ask(example, f"metrics/{metric}/records", **QUARTER, **more)
+    asked = {name: value for name, value in more.items() if name != "window"}
+    assert (await ask(example, "cooperation/chain", **QUARTER, **asked))["holds"] is True
