@@ -81,3 +81,13 @@ def _next(day: date, interval: str, first_month: int) -> date:
     if interval in MONTHS:
         return months_after(begin, MONTHS[interval])
     return begin + timedelta(days=7 if interval == "week" else 1)
+
+
+MONTH_DAYS = 365.25 / 12
+
+
+def months(period: Period) -> float:
+    """How many months it is; whole where it begins and ends with one."""
+    if period.start.day == period.end.day == 1:
+        return float((period.end.year - period.start.year) * 12 + period.end.month - period.start.month)
+    return (period.end - period.start).days / MONTH_DAYS

@@ -32,6 +32,20 @@ class StagePlan:
         return self.goal / self.base if self.base and self.goal is not None else None
 
 
+LATER = {
+    "visitors": ("lead_to_mql", "mql_to_sql", "sql_accept", "opp_to_won"),
+    "web_leads": ("lead_to_mql", "mql_to_sql", "sql_accept", "opp_to_won"),
+    "lead_cycles": ("lead_to_mql", "mql_to_sql", "sql_accept", "opp_to_won"),
+    "mql": ("mql_to_sql", "sql_accept", "opp_to_won"),
+    "sql": ("sql_accept", "opp_to_won"),
+    "opportunities": ("opp_to_won",),
+    "deals": (),
+}
+"""What can still be moved once a step comes too late: the rates after it."""
+BESIDES = ("average_won", "recycling", "expansion", "renewals")
+"""What brings revenue without new leads; recycled ways begin further down the chain."""
+
+
 def stage_plans(chain: Chain, needs: Mapping[str, float], opening: float, retention: float) -> list[StagePlan]:
     """What each stage of the chain begins and ends with. Customer success begins with the customers of the start and
     the deals won, and is to keep `retention` of them. Raises PlanDoesNotClose where a step has no figure."""
