@@ -15,23 +15,11 @@ from services.kpi.api.planning import router as planning
 from services.kpi.api.plans import router as plans
 from services.kpi.api.records import router as records
 from services.kpi.api.reports import router as reports
+from services.kpi.api.scenarios import router as scenarios
 from services.kpi.api.stream import router as stream
 
 ROUTERS = (
-    *(
-        figures,
-        families,
-        records,
-        cohorts,
-        attribution,
-        forecast,
-        planning,
-        plans,
-        goals,
-        cooperation,
-        kgi,
-        measures,
-        reports,
-    ),
-    *(journeys, decisions, stream),
+    *(figures, families, records, cohorts, attribution, cooperation, decisions, forecast),
+    *(goals, journeys, kgi, measures, planning, plans, reports, scenarios),
+    *(stream,),
 )

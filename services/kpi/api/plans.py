@@ -18,7 +18,7 @@ from services.kpi.domain.planning import BESIDES, LATER
 from services.kpi.metrics.plans import plan
 from services.kpi.models import DecisionVersion
 from services.kpi.queries.decisions import decisions, newest_decision, newest_decisions
-from services.kpi.schemas.plans import LeverOut, PlanIn, PlanOut, PlansOut
+from services.kpi.schemas.plans import Assumptions, LeverOut, PlanIn, PlanOut, PlansOut
 from shared.auth import Role
 from shared.clock import day_of
 from shared.contracts.kpi import PlanPublished, StageTarget
@@ -130,13 +130,17 @@ def _lever(name: str) -> LeverOut:
 
 async def _made(runtime: Runtime, session: AsyncSession, body: PlanIn) -> dict[str, Any]:
     """Raises Invalid where the baseline has no rate for a step, or the period is none."""
+    whole, span = await spans(session, body)
+    async with viewing(runtime, replace(Asked().question(runtime), whole=whole)) as view:
+        return await plan(view, span, body)
+
+
+async def spans(session: AsyncSession, body: Assumptions) -> tuple[Period, Period]:
+    """The baseline, and the period. Raises Invalid."""
     try:
         span = named(body.period, (await decisions(session)).first_month)
     except ValueError as error:
         raise Invalid("period", str(error)) from error
     if body.baseline.from_date >= body.baseline.to_date:
         raise Invalid("baseline.to_date", "lies after from_date: it is the first day no longer counted")
-    question = Asked().question(runtime)
-    whole = Period(body.baseline.from_date, body.baseline.to_date)
-    async with viewing(runtime, replace(question, whole=whole)) as view:
-        return await plan(view, span, body)
+    return Period(body.baseline.from_date, body.baseline.to_date), span

@@ -33,19 +33,24 @@ class Baseline:
     ratio: float
 
 
-async def baseline(view: View, span: Period, told: Assumptions, nrr: float | None = None) -> Baseline:
-    """`view` is of the baseline, `span` what is planned for. Raises Invalid where a rate is neither known nor said."""
+async def baseline(
+    view: View, span: Period, told: Assumptions, nrr: float | None = None, *, instead: bool = True
+) -> Baseline:
+    """`view` is of the baseline, `span` what is planned for. What was said counts `instead` of what is known, or else
+    only where nothing is. Raises Invalid where a rate is neither known nor said."""
     minor = 10 ** decimals(view.question.currency)
     found = (await factors(view)).get(ALL) or NOTHING
-    rates = {**found.rates, **{str(name): rate for name, rate in told.rates.items()}}
+    said = {str(name): rate for name, rate in told.rates.items() if instead or not found.rates[name]}
+    rates = {**found.rates, **said}
     worth = (await won_worth(view)).get(ALL)
-    average = told.average_won or (float(worth.mean / minor) if worth and worth.mean else None)
+    known = float(worth.mean / minor) if worth and worth.mean else None
+    average = told.average_won if instead and told.average_won else known or told.average_won
     missing = next((name for name, value in rates.items() if not value), None)
     if average is None or missing is not None:
         name = "average_won" if average is None else missing
         raise Invalid(f"rates.{name}", "is not known of the baseline; say it")
     ratio = months(span) / months(view.question.whole)
-    total = float((worth.total if worth else Decimal(0)) / minor)
+    total = float(((worth.total if worth else None) or Decimal(0)) / minor)
     course = (await courses(view)).get(ALL, NO_COURSE)
     teams = [one.team() for one in told.capacity]
     productivity, head_months = _by_head(teams, total, view.question.whole, span)
@@ -58,7 +63,7 @@ async def baseline(view: View, span: Period, told: Assumptions, nrr: float | Non
         counts={**counts, "visitors": rates[VISITORS] * ratio},
         average=average,
         new_mrr=total * ratio,
-        retention=told.retention or (1 - lost / start if start else 1.0) ** ratio,
+        retention=told.retention if instead and told.retention else (1 - lost / start if start else 1.0) ** ratio,
         arr=None,
         nrr=nrr or (before**ratio if before is not None else None),
         ltv=float(ltv.ltv / minor) if ltv and ltv.ltv is not None else None,
