@@ -1,11 +1,15 @@
 """Plans: a goal taken backwards, and published to all departments at once."""
 
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from services.kpi.app import SERVICE
+from shared.contracts import field_sales
+from shared.ids import told_id
+from shared.money import Money
 from tests.support import kpi as told
 from tests.support.rig import MakeRig, Rig
 
@@ -46,7 +50,9 @@ async def test_a_goal_is_taken_backwards_and_every_goal_is_the_base_of_the_next(
 async def test_published_it_is_the_target_of_all_departments_and_told_once(kpi: Rig) -> None:
     client = kpi.client("ops_lead")
     plan = await made(kpi)
-    published = await client.post(f"/v1/plans/{plan['plan_id']}/publish")
+    place = f"/v1/plans/{plan['plan_id']}/publish"
+    assert (await client.post(place, headers={"If-Match": '"7"'})).status_code == 412
+    published = await client.post(place, headers={"If-Match": '"1"'})
     assert (published.status_code, published.json()["state"]) == (200, "published")
     targets = (await client.get("/v1/targets", params={"period": "2026-Q2"})).json()["items"]
     assert {target["stage"] for target in targets} == {stage["stage"] for stage in plan["stages"]}
@@ -140,6 +146,29 @@ async def test_a_chain_for_each_segment_adds_up_and_its_targets_are_set(kpi: Rig
     assert [len(event.data["targets"]) for event in await kpi.told("kpi.plan_published.v1")] == [4]
 
 
+async def test_where_segments_differ_one_chain_for_all_misleads(make_rig: MakeRig) -> None:
+    kpi, at = await make_rig(SERVICE), datetime(2026, 4, 10, tzinfo=UTC)
+    worth, records = Money(amount=100_000, currency="JPY"), []
+    for segment, wins in (("SMB", 30), ("ENT", 6)):
+        for number in range(40):
+            deal = told_id("opportunity", f"{segment}{number}")
+            opened = field_sales.OpportunityOpened(opportunity_id=deal, segment=segment)
+            records.append(kpi.record(opened, deal, at=at))
+            if number < wins:
+                won = field_sales.DealWon(opportunity_id=deal, segment=segment, mrr=worth)
+                records.append(kpi.record(won, deal, at=at + timedelta(days=number + 1)))
+    await kpi.hand_over(records)
+    halves = ("visitor_to_lead", "lead_to_mql", "mql_to_sql", "sql_accept")
+    said = {"visitors": 1000, "offline_recycle_uplift": 1, "outside_opportunities": 1, **dict.fromkeys(halves, 0.5)}
+    plan = await made(kpi, rates=said)
+    assert list(plan["differing"]) == ["opp_to_won"]
+    assert plan["differing"]["opp_to_won"]["SMB"] == pytest.approx((30 + 20 * 0.45) / 60)
+    assert plan["blended_misleads"] is True
+    parted = await made(kpi, rates=said, per_segment=True)
+    assert (parted["blended_misleads"], len(parted["segments"])) == (False, 2)
+    assert exact(parted)["opportunities"] == pytest.approx(10 / 0.65 + 2 / 0.25)
+
+
 async def test_each_step_has_its_date_and_what_is_left_where_that_is_past(kpi: Rig) -> None:
     plan = await made(kpi, period="2026-Q1")
     needs = {need["step"]: need for need in plan["needs"]}
@@ -148,6 +177,7 @@ async def test_each_step_has_its_date_and_what_is_left_where_that_is_past(kpi: R
     assert (opportunities["need_by"], opportunities["safe_by"]) == ("2026-06-05",) * 2, (
         "25 days, as far as five are at risk"
     )
+    assert (opportunities["entered"], opportunities["missing"]) == (7, pytest.approx(5.8)), "D04 came after that"
     assert needs["visitors"]["need_by"] == needs["lead_cycles"]["need_by"] < needs["sql"]["need_by"]
     assert all(need["late"] for need in plan["needs"])
     levers = [lever["lever"] for lever in needs["sql"]["levers"]]
@@ -189,6 +219,8 @@ async def test_how_surely_and_whether_the_departments_can(kpi: Rig) -> None:
         ({"aim": {"metric": "won", "kind": "relative", "change": 1}}, "body"),
         ({"goal": None, "aim": {"metric": "luck", "kind": "relative", "change": 1}}, "aim.metric"),
         ({"goal": 1, "goal_is": "end_arr"}, "goal"),
+        ({"baseline": {"from_date": "0001-01-01", "to_date": "2026-07-01"}}, "baseline.from_date"),
+        ({"rates": {"opp_to_won": 1e-300}}, "rates.opp_to_won"),
         ({"capacity": [{"department": "marketing"}] * 2}, "capacity"),
         ({"capacity": [{"department": "marketing", "budget": 1}]}, "capacity.0"),
         ({"rates": {"luck": 1}}, "rates.luck.[key]"),

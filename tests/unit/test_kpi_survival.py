@@ -59,6 +59,16 @@ def test_it_is_what_counting_day_by_day_gives(cases: list[tuple[float, int]]) ->
     assert found.at(30) == pytest.approx((reached, other))
 
 
+@given(cases=times)
+def test_one_may_speak_of_many(cases: list[tuple[float, int]]) -> None:
+    days, kinds = np.array([time for time, _ in cases]), np.array([kind for _, kind in cases])
+    numbers = np.arange(1.0, len(cases) + 1)
+    each = incidence(np.repeat(days, numbers.astype(int)), np.repeat(kinds, numbers.astype(int)))
+    together = incidence(days, kinds, numbers)
+    assert together.reached == pytest.approx(each.reached)
+    assert together.at_risk == pytest.approx(each.at_risk)
+
+
 def test_an_interval_is_that_of_the_plain_share_when_nobody_is_open() -> None:
     """Without anyone open the variance is p (1 - p) / n."""
     kinds = np.array([REACHED] * 40 + [OTHER] * 60)

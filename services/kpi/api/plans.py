@@ -84,6 +84,7 @@ async def publish_plan(request: Request, plan_id: UUID, tx: Tx, now: Now, who: W
     if found.state == PUBLISHED:
         raise Refused("It is published already", rule="plan_published")
     span = Period(found.from_date, found.to_date)
+    expected, tx.if_match = tx.if_match, None  # it speaks of the plan, not of its targets
     by_segment = [(one.segment, stage) for one in found.segments for stage in one.stages]
     for segment, stage in [*((None, stage) for stage in found.stages), *by_segment]:
         figures = (stage.base, stage.rate, stage.goal)
@@ -91,6 +92,7 @@ async def publish_plan(request: Request, plan_id: UUID, tx: Tx, now: Now, who: W
             tx, found.period, span, stage=stage.stage, segment=segment, figures=figures, by=who.subject, now=now
         )
     given = {**row.body, "state": PUBLISHED, "published_at": now.isoformat(), "published_by": who.subject}
+    tx.if_match = expected
     published = await decide(tx, PLAN, str(plan_id), given, by=who.subject, now=now)
     told = PlanPublished(
         plan_id=str(plan_id),

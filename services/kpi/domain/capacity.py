@@ -81,7 +81,7 @@ class Load:
     @property
     def utilisation(self) -> float | None:
         """None where there is nothing."""
-        return self.required / self.available if self.available else None
+        return self.required / self.available if self.available > TINY else None
 
     @property
     def feasible(self) -> bool:

@@ -11,10 +11,10 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from services.kpi.domain.periods import Period, cut, months_after
+from services.kpi.domain.periods import Period, cut
 from services.kpi.domain.stages import MILESTONES, WON
 from services.kpi.metrics.conversion import DAY
-from services.kpi.metrics.entries import NONE, entries
+from services.kpi.metrics.entries import entered
 from services.kpi.metrics.question import View
 from services.kpi.metrics.rates import ends_between
 from services.kpi.metrics.subjects import outcomes
@@ -23,7 +23,7 @@ from services.kpi.metrics.survival import OPEN, OTHER, REACHED, Incidence, incid
 MILESTONE = {"lead_cycles": "lead", "mql": "mql", "sql": "sql", "opportunities": "opportunity"}
 """Steps that are followed to the win. A visit and its lead are of one day."""
 MIDDLE, SAFE = 0.5, 0.8
-HISTORY_MONTHS = 24
+LONGEST_DAYS = 730  # who entered longer ago is not waited for
 
 Floats = NDArray[np.float64]
 
@@ -49,9 +49,8 @@ async def curve(view: View, milestone: str) -> Incidence:
         ) AS d GROUP BY 1, 2
     """
     rows = await view.rows(query, bound)
-    numbers = np.array([row.number for row in rows], dtype=int)
-    days = np.repeat(np.array([row.days for row in rows], dtype=float), numbers)
-    return incidence(days, np.repeat(np.array([row.kind for row in rows], dtype=int), numbers))
+    days, numbers = (np.array([getattr(row, name) for row in rows], dtype=float) for name in ("days", "number"))
+    return incidence(days, np.array([row.kind for row in rows], dtype=int), numbers)
 
 
 def lag(found: Incidence) -> Lag | None:
@@ -97,8 +96,9 @@ async def phasing(view: View, span: Period, needs: Mapping[str, float]) -> Phasi
     curves = {step: await curve(view, name) for step, name in MILESTONE.items()}
     lags = {step: found for step, each in curves.items() if (found := lag(each)) is not None}
     earliest = max((found.middle for found in lags.values()), default=0)
-    first = months_after(min(today, span.start - timedelta(days=earliest)), -HISTORY_MONTHS)
-    days = await _by_day(view, Period(first, today + timedelta(days=1)))
+    longest = max((min(int(each.times[-1]), LONGEST_DAYS) for each in curves.values() if len(each.times)), default=0)
+    first = min(today, span.start - timedelta(days=earliest)) - timedelta(days=longest)
+    days = await _by_day(view, Period(first, min(today + timedelta(days=1), span.end)))
     months = tuple(cut(span, "month", view.decisions.first_month))
     phases = {}
     for step, each in lags.items():
@@ -123,12 +123,10 @@ async def _by_day(view: View, span: Period) -> dict[str, Floats]:
     """Entries of each milestone by day of the span."""
     names = [*MILESTONE.values(), WON]
     own = view.with_question(whole=span, interval="day", by=None)
-    counts = await entries(own, names)
+    query = f"SELECT milestone, period, count(*) AS number FROM ({entered(own)}) AS e GROUP BY 1, 2"
     found = {name: np.zeros((span.end - span.start).days) for name in names}
-    for cell, each in counts.items():
-        if cell.period is not None:
-            for name in names:
-                found[name][cell.period] = each.get(name, NONE).value
+    for row in await own.rows(query, {"milestones": names, "starts": own.starts}):
+        found[row.milestone][row.period] = row.number
     return found
 
 

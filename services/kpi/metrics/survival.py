@@ -75,24 +75,26 @@ class Incidence:
         return min(low, high), max(low, high)
 
 
-def incidence(times: Floats, kinds: NDArray[np.int_]) -> Incidence:
-    """`times` since the beginning of each, until its end or until now; `kinds` what became of it.
+def incidence(times: Floats, kinds: NDArray[np.int_], numbers: Floats | None = None) -> Incidence:
+    """`times` since the beginning of each, until its end or until now; `kinds` what became of it; `numbers` of how many
+    each speaks, default one.
 
     Who is censored at a moment is still at risk for what happens at it.
     """
-    ordered = np.sort(times)
+    numbers = np.ones(len(times)) if numbers is None else numbers
+    order = np.argsort(times)
+    gone = np.concatenate(([0.0], np.cumsum(numbers[order])))
     steps = np.unique(times[kinds != OPEN])
-    at_risk = (len(times) - np.searchsorted(ordered, steps, side="left")).astype(float)
-    goals = _counts(times[kinds == REACHED], steps)
-    ends = _counts(times[kinds == OTHER], steps)
+    at_risk = gone[-1] - gone[np.searchsorted(times[order], steps, side="left")]
+    goals, ends = (_counts(times[kinds == kind], numbers[kinds == kind], steps) for kind in (REACHED, OTHER))
     left = np.cumprod(1 - (goals + ends) / at_risk)
     before = np.concatenate(([1.0], left[:-1])) if len(left) else left
     reached, other = np.cumsum(before * goals / at_risk), np.cumsum(before * ends / at_risk)
     return Incidence(steps, at_risk, goals, ends, left, reached, other)
 
 
-def _counts(times: Floats, steps: Floats) -> Floats:
-    return np.bincount(np.searchsorted(steps, times), minlength=len(steps)).astype(float)
+def _counts(times: Floats, numbers: Floats, steps: Floats) -> Floats:
+    return np.bincount(np.searchsorted(steps, times), numbers, minlength=len(steps)).astype(float)
 
 
 def censored_median(times: Floats, happened: NDArray[np.bool_]) -> float | None:

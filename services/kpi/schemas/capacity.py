@@ -9,16 +9,17 @@ from services.kpi.domain.capacity import People, Team
 from services.kpi.schemas.decisions import Stage
 from shared.http.bodies import Answer, Body
 
+Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2200, 1, 1))]
 Number = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
+Positive = Annotated[float, Field(ge=1e-6, le=1e15, allow_inf_nan=False)]
 
 
 class PeopleIn(Body):
     """So many heads from a day on, until another (exclusive); without days they were and stay there."""
 
     heads: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-    from_date: date | None = None
-    to_date: date | None = None
+    from_date: Day | None = None
+    to_date: Day | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -6,21 +6,21 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from services.kpi.schemas.capacity import Capacity, DepartmentLoadOut
+from services.kpi.schemas.capacity import Capacity, Day, DepartmentLoadOut
 from services.kpi.schemas.decisions import Factor
 from services.kpi.schemas.planning import NeedOut
 from shared.http.bodies import Answer, Body, Key, Text
 
-Rate = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
-Amount = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=1e-9, le=1e9, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=1e-6, le=1e15, allow_inf_nan=False)]
 Retention = Annotated[float, Field(gt=0, le=1)]
 
 
 class BaselineIn(Body):
     """The span the rates are taken from."""
 
-    from_date: date
-    to_date: date
+    from_date: Day
+    to_date: Day
 
 
 class AimIn(Body):
@@ -34,7 +34,7 @@ class AimIn(Body):
         " head-month of marketing, inside and field sales)"
     )
     kind: Literal["relative", "points"] | None = None
-    change: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
+    change: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
     direction: Literal["up", "down"] = "up"
 
 
