@@ -208,6 +208,7 @@ async def test_how_surely_and_whether_the_departments_can(kpi: Rig) -> None:
     assert (await made(kpi, capacity=teams))["feasible"] is False
     needs = {need["step"]: need for need in plan["needs"]}
     assert needs["mql"]["p50"] < needs["mql"]["p80"]
+    assert plan["uncertainty"]["lead_to_won_ci95"][0] < 5 / 14 < plan["uncertainty"]["lead_to_won_ci95"][1]
     assert 0 <= plan["uncertainty"]["p_goal_as_before"] < plan["uncertainty"]["p_goal"] <= 1
 
 

@@ -15,7 +15,7 @@ from services.kpi.domain.capacity import People, Team
 from services.kpi.domain.periods import Period, months
 from services.kpi.metrics.chain import Factors, lead_to_won
 from services.kpi.metrics.lines import Line, added, differing, everyone, uncertain
-from services.kpi.metrics.phasing import lag, reached_by
+from services.kpi.metrics.phasing import lag, reached_by, wins
 from services.kpi.metrics.survival import OPEN, OTHER, REACHED, incidence
 from shared.errors import Invalid
 
@@ -186,3 +186,16 @@ def test_lags_are_of_those_that_are_won_in_the_end() -> None:
     assert lag(incidence(np.array([]), np.array([], dtype=int))) is None
     shares = reached_by(curve, np.array([-5.0, 9.0, 10.0, 99.0]))
     assert shares == pytest.approx([0.0, 0.0, 0.1, 0.5], abs=1e-9)
+
+
+def test_wins_of_a_month_are_those_of_every_day_that_entered() -> None:
+    """Half of all are won, on the tenth day: four that entered on 6 April, three that are to come on the 26th."""
+    curve, first = incidence(np.array([10.0, 10.0]), np.array([REACHED, OTHER])), date(2026, 4, 1)
+    there = np.zeros(30)
+    there[5] = 4
+    coming = (np.array([25.0]), np.array([3.0]))
+    april, may = Period(first, date(2026, 5, 1)), Period(date(2026, 5, 1), date(2026, 6, 1))
+    assert [wins(curve, there, coming, month, first, first) for month in (april, may)] == pytest.approx([2, 1.5])
+    half_month = Period(first, date(2026, 4, 16))
+    assert wins(curve, there, coming, half_month, first, first) == 0, "won on the 16th"
+    assert wins(curve, there, coming, april, first, date(2026, 4, 17)) == 0, "that is past: it happened or did not"

@@ -114,7 +114,7 @@ async def phasing(view: View, span: Period, needs: Mapping[str, float]) -> Phasi
             span.end - timedelta(days=1 + each.safe),
             entered,
             missing,
-            tuple(_wins(curves[step], there, coming, month, first, today) for month in months),
+            tuple(wins(curves[step], there, coming, month, first, today) for month in months),
         )
     return Phasing(months, tuple(int(_between(days[WON], month, first)) for month in months), phases)
 
@@ -131,14 +131,12 @@ async def _by_day(view: View, span: Period) -> dict[str, Floats]:
 
 
 def _spread(number: float, begin: date, last: date, first: date) -> tuple[Floats, Floats]:
-    """So many, the same each day from `begin` to `last`; on the last day already gone where both are past."""
-    days = np.arange((min(begin, last) - first).days, (last - first).days + 1, dtype=float)
-    if begin > last:
-        days = np.array([float((begin - first).days)])
+    """So many, the same each day from `begin` to `last`; all at the beginning where that is later: they come late."""
+    days = np.arange((begin - first).days, max((last - first).days, (begin - first).days) + 1, dtype=float)
     return days, np.full(len(days), number / len(days))
 
 
-def _wins(
+def wins(
     found: Incidence, there: Floats, coming: tuple[Floats, Floats], month: Period, first: date, today: date
 ) -> float:
     """Σ entries of a day x (share won by the end of the month - share won by its begin), from today on."""

@@ -12,6 +12,7 @@ from services.kpi.domain.aims import ARR, Aim, Course, Ground, aimed
 from services.kpi.domain.periods import Period
 from services.kpi.domain.planning import StagePlan, stage_plans
 from services.kpi.domain.stages import VISITOR
+from services.kpi.metrics.chain import lead_to_won
 from services.kpi.metrics.deals import PRICED
 from services.kpi.metrics.decomposition import shown
 from services.kpi.metrics.entries import HOLDS
@@ -190,7 +191,12 @@ async def _asked_of(view: View, span: Period, told: PlanIn, reckoned: _Reckoned,
             }
             for place, (month, won) in enumerate(zip(phases.months, phases.won, strict=True))
         ],
-        "uncertainty": {"draws": DRAWS, "p_goal": known.p_goal, "p_goal_as_before": known.p_goal_as_before},
+        "uncertainty": {
+            "draws": DRAWS,
+            "p_goal": known.p_goal,
+            "p_goal_as_before": known.p_goal_as_before,
+            "lead_to_won_ci95": lead_to_won(ground.found),
+        },
         "capacity": [one.model_dump(mode="json") for one in asked],
         "feasible": feasible(asked),
     }

@@ -119,6 +119,9 @@ class UncertaintyOut(Answer):
     draws: int
     p_goal: float = Field(description="chance of the goal with the visitors planned")
     p_goal_as_before: float = Field(description="chance of the goal with as many visitors as in the baseline")
+    lead_to_won_ci95: tuple[float, float] | None = Field(
+        description="of the baseline, in closed form: delta method on the logarithm of the product"
+    )
 
 
 class PipelineOut(Answer):
