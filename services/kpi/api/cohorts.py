@@ -19,8 +19,8 @@ from shared.errors import Invalid
 from shared.http.door import Door
 
 router = APIRouter(prefix="/v1", tags=["figures"], route_class=Door)
-Entered = Literal["lead", "mql", "mql_accepted", "sql", "opportunity"]
-Reached = Literal["mql", "mql_accepted", "sql", "opportunity", "won"]
+Entered = Literal["lead", "mql", "mql_accepted", "sql", "opportunity", "won"]
+Reached = Literal["mql", "mql_accepted", "sql", "opportunity", "won", "customer", "onboarded"]
 
 
 @router.get("/cohorts")

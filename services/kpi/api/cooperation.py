@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.api.goals import GOAL, goal_out
-from services.kpi.api.kgi import TARGET, metric_target
+from services.kpi.api.kgi import metric_target
 from services.kpi.api.questions import Asked, viewing
 from services.kpi.domain.goals import Kpi
 from services.kpi.domain.periods import FORMS, Period, named
@@ -19,7 +19,7 @@ from services.kpi.metrics.funnel import basis
 from services.kpi.metrics.integrity import Edge, Integrity, followed_plan, integrity
 from services.kpi.metrics.question import View
 from services.kpi.metrics.rates import rate
-from services.kpi.queries.decisions import decisions, newest_decisions, newest_published
+from services.kpi.queries.decisions import METRIC_TARGET, decisions, newest_decisions, newest_published
 from services.kpi.schemas.goals import (
     ChainOut,
     ChainPartOut,
@@ -123,7 +123,7 @@ async def _goals(session: AsyncSession) -> list[GoalOut]:
 async def _metrics(session: AsyncSession, goals: list[GoalOut], span: Period) -> list[Kpi]:
     """Metrics with a target in the span. Whose they are: their own department's, those with a target of their own,
     and those with a part of a shared goal."""
-    targets = [metric_target(row) for row in await newest_decisions(session, TARGET)]
+    targets = [metric_target(row) for row in await newest_decisions(session, METRIC_TARGET)]
     owners: dict[str, set[str]] = {}
     for one in targets:
         if one.from_date < span.end and one.to_date > span.start:

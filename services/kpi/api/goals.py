@@ -9,7 +9,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from services.kpi.api.kgi import TARGET, metric_target
+from services.kpi.api.kgi import metric_target
 from services.kpi.api.questions import Asked, viewing
 from services.kpi.commands.deciding import decide
 from services.kpi.domain.goals import NEXT, Component, attainment, local_optimum, weakest
@@ -20,7 +20,7 @@ from services.kpi.metrics.funnel import basis
 from services.kpi.metrics.question import View
 from services.kpi.metrics.reception import Reception, Reference, reception
 from services.kpi.models import DecisionVersion
-from services.kpi.queries.decisions import newest_decision, newest_decisions
+from services.kpi.queries.decisions import METRIC_TARGET, newest_decision, newest_decisions
 from services.kpi.schemas.figures import Value
 from services.kpi.schemas.goals import (
     CooperationOut,
@@ -113,7 +113,7 @@ async def get_cooperation(
 
 async def _wanted(session: AsyncSession, goal: GoalOut, span: Period) -> Mapping[str, Reference]:
     """By metric what it is to reach in the span: as the goal says, else the company's target of exactly the span."""
-    targets = [metric_target(row) for row in await newest_decisions(session, TARGET)]
+    targets = [metric_target(row) for row in await newest_decisions(session, METRIC_TARGET)]
     found = {
         one.metric: Reference(one.value, "target")
         for one in targets

@@ -17,7 +17,7 @@ from services.kpi.metrics.about import ABOUT
 from services.kpi.metrics.catalogue import CATALOGUE, whole
 from services.kpi.metrics.funnel import basis
 from services.kpi.models import DecisionVersion
-from services.kpi.queries.decisions import decisions, newest_decisions
+from services.kpi.queries.decisions import METRIC_TARGET, decisions, newest_decisions
 from services.kpi.schemas.figures import Figure, Value
 from services.kpi.schemas.kgi import KgiOut, MetricTargetIn, MetricTargetOut, MetricTargetsOut, NodeOut, SumOut
 from shared.auth import Role
@@ -26,7 +26,6 @@ from shared.http.door import Door, Now, Reading, Tx, Who, allowed, resource
 from shared.money import Money, decimals
 
 router = APIRouter(prefix="/v1", tags=["kgi"], route_class=Door)
-TARGET = "metric_target"
 LEVELS = ("department", "team", "person")
 PeriodName = Annotated[str, Path(description=FORMS)]
 
@@ -43,7 +42,7 @@ class TargetsAsked(BaseModel):
 async def list_metric_targets(session: Reading, asked: Annotated[TargetsAsked, Query()]) -> MetricTargetsOut:
     """The targets that hold, and for each level whether it adds up to the company's."""
     given = asked.model_dump(exclude_none=True)
-    rows = await newest_decisions(session, TARGET)
+    rows = await newest_decisions(session, METRIC_TARGET)
     kept = [metric_target(row) for row in rows]
     wanted = [target for target in kept if all(getattr(target, name) == value for name, value in given.items())]
     own = {name: value for name, value in given.items() if name != "level"}
@@ -84,7 +83,7 @@ async def put_metric_target(
         raise Invalid("period", str(error)) from error
     told = {"period": period, "from_date": str(span.start), "to_date": str(span.end), "metric": metric}
     key = "/".join((period, metric, body.level, body.name or ""))
-    row = await decide(tx, TARGET, key, {**told, **body.model_dump(mode="json")}, by=who.subject, now=now)
+    row = await decide(tx, METRIC_TARGET, key, {**told, **body.model_dump(mode="json")}, by=who.subject, now=now)
     await tx.session.flush()
     return resource(metric_target(row), version=row.version)
 
@@ -122,7 +121,7 @@ async def get_kgi(request: Request, session: Reading, asked: Annotated[KgiAsked,
         except ValueError as error:
             raise Invalid("period", str(error)) from error
         question = replace(question, whole=span)
-        kept = [metric_target(row) for row in await newest_decisions(session, TARGET)]
+        kept = [metric_target(row) for row in await newest_decisions(session, METRIC_TARGET)]
         targets = {one.metric: one for one in kept if (one.period, one.level) == (asked.period, "company")}
     trees = [TREES[asked.tree]] if asked.tree else list(TREES.values())
     async with viewing(runtime, question) as view:

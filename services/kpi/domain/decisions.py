@@ -16,6 +16,7 @@ ONBOARDING_DAYS, GROSS_MARGIN, PHASE_PROBABILITIES = "onboarding_target_days", "
 RENEWAL_GRACE_DAYS, PRIOR_CHURN, SMALLEST_SAMPLE = "renewal_grace_days", "prior_monthly_churn", "smallest_sample"
 OBLIGATION_DAYS, REFERENCE_RATES = "obligation_sla_days", "reference_rates"
 REVERSE_FLOW_TARGET, CREDIT_WEIGHTS = "reverse_flow_target", "credit_weights"
+HEADCOUNT, VALID_OPPORTUNITY = "headcount", "valid_opportunity"
 
 
 class Version(NamedTuple):
@@ -27,7 +28,10 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a stage is to reach in a period; for everyone where `segment` is empty."""
+    """What a stage is to reach in a period; for everyone where `segment` is empty.
+
+    So is what a metric is to reach: `stage` is then its id, and the goal is in major units where it is money.
+    """
 
     period: Period
     stage: str

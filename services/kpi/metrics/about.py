@@ -6,6 +6,7 @@ from typing import NamedTuple
 MARKETING, INSIDE, FIELD, SUCCESS = "marketing", "inside_sales", "field_sales", "customer_success"
 OURS = "THE MODEL: each department turns its base into its goal at a rate"
 WILSON = "interval: Wilson 1927"
+PROMOTERS = "Reichheld 2003; interval: adjusted Wald (Rocks 2016)"
 SURVIVAL = "Kaplan and Meier 1958"
 COMPETING = "Aalen and Johansen 1978; interval of the variance by the delta method (Marubini and Valsecchi 1995)"
 SHRUNK = "from the quality of the process after it; drawn towards the mean of all (empirical Bayes)"
@@ -44,6 +45,10 @@ ABOUT: Mapping[str, About] = {
     "show_rate": About(INSIDE, "appointment decided on", "sql_acc", WILSON),
     "no_show_rate": About(INSIDE, "appointment decided on", "show_rate", WILSON),
     "reschedule_rate": About(INSIDE, "appointment", "show_rate", WILSON),
+    "supply": About(INSIDE, "opportunity", "valid_opp"),
+    "touches": About(MARKETING, "touch", "l2m"),
+    "productivity": About(FIELD, "month of a full-time equivalent", "grr"),
+    "valid_opp": About(INSIDE, "SQL decided on, or opportunity judged", "win_closed", WILSON),
     "sql": About(INSIDE, "cycle", "sql_acc"),
     "sql_rate": About(INSIDE, "cycle", "sql_acc", WILSON),
     "sql_acc": About(INSIDE, "SQL decided on", "win_closed", WILSON),
@@ -53,6 +58,17 @@ ABOUT: Mapping[str, About] = {
     "open_deals": About(FIELD, "opportunity"),
     "pipeline": About(FIELD, "opportunity", "win_value"),
     "weighted": About(FIELD, "opportunity", "win_closed", "Σ p(phase) x amount; learned chances by shrinkage"),
+    "walk": About(FIELD, "opportunity", "win_value", "what came and went adds up to the difference, in every slice"),
+    "slip": About(FIELD, "opportunity due", "win_closed", WILSON),
+    "slip_value": About(FIELD, "opportunity due", "win_value"),
+    "pushed_often": About(FIELD, "opportunity", "slip"),
+    "coverage": About(FIELD, "opportunity due", "win_value"),
+    "coverage_deals": About(FIELD, "opportunity due", "win_closed"),
+    "stage_conv": About(FIELD, "entry of a deal into a phase", "win_closed", WILSON),
+    "regress": About(FIELD, "change of phase", "stage_conv", WILSON),
+    "age": About(FIELD, "opportunity", "stale"),
+    "stale": About(FIELD, "opportunity", "win_closed"),
+    "loss_reason": About(FIELD, "deal lost", "recycled_to_opp", WILSON),
     "velocity": About(
         FIELD, "day", None, "opportunities x win rate x mean won ÷ mean cycle; levers depend on each other"
     ),
@@ -78,6 +94,7 @@ ABOUT: Mapping[str, About] = {
     "mrr_mv": About(SUCCESS, "account", None, RECURRING),
     "new_mrr": About(FIELD, "account", "grr", RECURRING),
     "arr": About(SUCCESS, "account", "grr", RECURRING),
+    "booked_live": About(SUCCESS, "account", "arr", "booked from the win, live from the first billing"),
     "nrr": About(SUCCESS, "account of the start", "logo_churn", RECURRING),
     "grr": About(SUCCESS, "account of the start", "nrr", RECURRING),
     "customers": About(SUCCESS, "account", "arpa", RECURRING),
@@ -116,6 +133,9 @@ ABOUT: Mapping[str, About] = {
     "mql_quality": About(MARKETING, "MQL", "mql", SHRUNK),
     "sql_quality": About(INSIDE, "SQL", "sql", SHRUNK),
     "won_quality": About(FIELD, "deal", "won_value", SHRUNK),
+    "nps": About(SUCCESS, "answer", "logo_churn", PROMOTERS),
+    "csat": About(SUCCESS, "score", "logo_churn", WILSON),
+    "adoption": About(SUCCESS, "customer", "logo_churn", WILSON),
     "expectation_fit": About(FIELD, "promise", "win_closed", WILSON),
 }
 """Of every metric of the catalogue."""

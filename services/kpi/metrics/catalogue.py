@@ -5,17 +5,24 @@ from collections.abc import Mapping
 from services.kpi.domain.decisions import SMALLEST_SAMPLE
 from services.kpi.metrics import (
     acquisition,
+    adoption,
     appointments,
+    billing,
     conversion,
+    coverage,
     deals,
+    effort,
     feedback,
     forecasting,
     handing,
     joint,
+    losses,
     obligations,
     occupancy,
     onboarding,
     passes,
+    phases,
+    pipeline_moves,
     promises,
     quality,
     recurring,
@@ -23,19 +30,24 @@ from services.kpi.metrics import (
     renewals,
     response,
     retention,
+    validity,
+    voices,
     worth,
 )
 from services.kpi.metrics.entries import entered
-from services.kpi.metrics.figures import Metric
+from services.kpi.metrics.figures import Figures, Metric
 from services.kpi.metrics.funnel import basis
 from services.kpi.metrics.question import ALL, UNSET, Cell, View
 from services.kpi.schemas.figures import Figure, FigureGroup, FigurePeriod, MetricOut, Window
+from shared.money import Money
 
 DEFAULT_SAMPLE = 5
+MOST_UNSET = 0.05
 MANY, WHOSE = frozenset({"owner", "campaign"}), ("lead", "opportunity", "won")
 FAMILIES = (
     *(acquisition, passes, promises, response, appointments, deals, conversion, forecasting, occupancy),
     *(onboarding, recurring, retention, renewals, worth, recycling, feedback, obligations, handing, quality, joint),
+    *(billing, effort, validity, pipeline_moves, coverage, phases, losses, voices, adoption),
 )
 CATALOGUE: Mapping[str, Metric] = {metric.id: metric for family in FAMILIES for metric in family.METRICS}
 
@@ -60,6 +72,7 @@ async def answer(metric: Metric, view: View, *, records: str = "") -> MetricOut:
             FigureGroup(by=asked.by, group=value, **_fields(found.get(Cell(period, value), empty))) for value in values
         ]
 
+    unset = _unset(found)
     return MetricOut(
         metric=metric.id,
         **basis(view),
@@ -68,6 +81,8 @@ async def answer(metric: Metric, view: View, *, records: str = "") -> MetricOut:
         currency=asked.currency,
         is_partial=not view.has_ended(asked.whole),
         elapsed=view.elapsed(asked.whole),
+        unset_share=unset,
+        warnings=["unset_share"] if unset is not None and unset > MOST_UNSET else [],
         records=records,
         groups=groups(None),
         periods=[
@@ -81,6 +96,18 @@ async def answer(metric: Metric, view: View, *, records: str = "") -> MetricOut:
             for place, period in enumerate(view.periods)
         ],
     )
+
+
+def _unset(found: Figures) -> float | None:
+    """The share of what is counted (below the line where there is one) that nobody told the dimension of."""
+    groups = {cell.value: _weight(figure) for cell, figure in found.items() if cell.period is None and cell.value}
+    whole = sum(groups.values())
+    return groups.get(UNSET, 0.0) / whole if whole else None
+
+
+def _weight(figure: Figure) -> float:
+    counted = figure.value if figure.denominator is None else figure.denominator
+    return abs(float(counted.amount if isinstance(counted, Money) else counted or 0))
 
 
 async def _values(view: View) -> set[str]:

@@ -19,6 +19,20 @@ LEAST_CLOSED = 20  # deals closed before a chance is learned from them
 STRENGTH = 20  # how many deals the overall rate weighs against those of a phase
 
 
+CLOSED_BY_PHASE = """
+    WITH closed AS (
+        SELECT opportunity_id, status FROM {schema}.opportunity_state
+        WHERE status IN ('won', 'lost') AND at <= :as_of AND (until IS NULL OR until > :as_of)
+    )
+    SELECT s.phase, count(DISTINCT c.opportunity_id) AS closed,
+           count(DISTINCT c.opportunity_id) FILTER (WHERE c.status = 'won') AS won,
+           (SELECT count(*) FROM closed) AS whole, (SELECT count(*) FROM closed WHERE status = 'won') AS all_won
+    FROM closed c JOIN {schema}.opportunity_state s ON s.opportunity_id = c.opportunity_id AND s.status = 'open'
+    WHERE s.phase IS NOT NULL AND s.at <= :as_of GROUP BY s.phase
+"""
+"""Deals closed by as_of, by the phases they had been in; and all of them."""
+
+
 async def chances(view: View) -> Mapping[str, float] | None:
     """The chance to win by phase: as decided, else as learned from the deals closed by as_of; None where too few.
 
@@ -27,18 +41,7 @@ async def chances(view: View) -> Mapping[str, float] | None:
     decided: dict[str, float] | None = view.decisions.setting(PHASE_PROBABILITIES, view.question.whole.start)
     if decided is not None:
         return decided
-    query = """
-        WITH closed AS (
-            SELECT opportunity_id, status FROM {schema}.opportunity_state
-            WHERE status IN ('won', 'lost') AND at <= :as_of AND (until IS NULL OR until > :as_of)
-        )
-        SELECT s.phase, count(DISTINCT c.opportunity_id) AS closed,
-               count(DISTINCT c.opportunity_id) FILTER (WHERE c.status = 'won') AS won,
-               (SELECT count(*) FROM closed) AS whole, (SELECT count(*) FROM closed WHERE status = 'won') AS all_won
-        FROM closed c JOIN {schema}.opportunity_state s ON s.opportunity_id = c.opportunity_id AND s.status = 'open'
-        WHERE s.phase IS NOT NULL AND s.at <= :as_of GROUP BY s.phase
-    """
-    rows = await view.rows(query)
+    rows = await view.rows(CLOSED_BY_PHASE)
     if not rows or rows[0].whole < LEAST_CLOSED:
         return None
     overall = rows[0].all_won / rows[0].whole

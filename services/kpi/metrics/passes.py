@@ -70,7 +70,7 @@ def _count(part: Part) -> Compute:
     return compute
 
 
-def _quotient(over: Part, under: tuple[Part, ...]) -> Compute:
+def quotient(over: Part, under: tuple[Part, ...]) -> Compute:
     """Entries of one kind by entries of some, all in the span; or, asked for a cohort, who of those went on."""
 
     async def compute(view: View) -> Figures:
@@ -97,7 +97,7 @@ def _counted(part: Part) -> Records:
     return source
 
 
-def _divided(over: Part, under: tuple[Part, ...]) -> Records:
+def divided(over: Part, under: tuple[Part, ...]) -> Records:
     """Whom a quotient counts above and below; asked for a cohort, the cohort with who of it went on."""
 
     def source(view: View) -> Source:
@@ -116,7 +116,7 @@ def _divided(over: Part, under: tuple[Part, ...]) -> Records:
 async def _win_rate(view: View) -> Figures:
     """Beside it what comes out when every closing is counted that was ever told, those taken back too: not for use,
     but what a count of events says, and why it differs."""
-    found, told = dict(await _quotient(WON, (WON, LOST))(view)), await _closings(view)
+    found, told = dict(await quotient(WON, (WON, LOST))(view)), await _closings(view)
     for cell, closings in told.items():
         more = {"by_events": closings.model_dump(mode="json", exclude={"more"})}
         found[cell] = found.get(cell, ratio(0, 0)).model_copy(update={"more": more})
@@ -143,14 +143,14 @@ METRICS = (
         _win_rate,
         nothing,
         ENDED,
-        records=_divided(WON, (WON, LOST)),
+        records=divided(WON, (WON, LOST)),
     ),
     *(
         Metric(id_, ja, en, "count", formula, _count(part), zero, additive=True, records=_counted(part))
         for id_, ja, en, part, formula in _COUNTS
     ),
     *(
-        Metric(id_, ja, en, "ratio", formula, _quotient(over, under), nothing, modes, records=_divided(over, under))
+        Metric(id_, ja, en, "ratio", formula, quotient(over, under), nothing, modes, records=divided(over, under))
         for id_, ja, en, modes, formula, over, under in _RATES
     ),
 )

@@ -7,18 +7,10 @@ from services.kpi.metrics.figures import CLOSED, COHORT, Figures, Metric, nothin
 from services.kpi.metrics.question import View, cell_of
 from services.kpi.metrics.records import Records, Source, shown
 from services.kpi.metrics.statistics import wilson
+from services.kpi.metrics.telling import told
 from services.kpi.schemas.figures import Figure
 
 REVIEWED, PROMISE = "field_sales.first_visit_reviewed.v1", "customer_success.promise_reviewed.v1"
-
-
-def _told(view: View, kind: str, columns: str) -> str:
-    """Facts of a kind in the span with their cell, the last told of each thing. As SQL."""
-    return f"""
-        SELECT p.*, {view.slice} AS slice, width_bucket(p.occurred_at, CAST(:starts AS timestamptz[])) - 1 AS period
-        FROM (SELECT f.*, to_jsonb(f) AS latest, {columns} FROM {view.facts} AS f WHERE f.type = '{kind}') AS p
-        WHERE p.occurred_at >= :from AND p.occurred_at < :to {view.filters}
-    """
 
 
 _FIELDS = """jsonb_array_length(f.data -> 'compared') AS compared,
@@ -32,10 +24,10 @@ async def comment_gap(view: View) -> Figures:
     query = f"""
         SELECT {view.shown}, coalesce(sum(compared), 0)::int AS compared, coalesce(sum(differing), 0)::int AS differing,
                coalesce(sum(optimistic), 0)::int AS optimistic, count(*) AS reviews
-        FROM ({_told(view, REVIEWED, _FIELDS)}) AS r {view.cells()}
+        FROM ({told(view, _FIELDS)}) AS r {view.cells()}
     """
     found = {}
-    for row in await view.rows(query, {"starts": view.starts}):
+    for row in await view.rows(query, {"kinds": [REVIEWED], "starts": view.starts}):
         share = row.optimistic / row.differing if row.differing else None
         more = {"reviews": row.reviews, "optimistic_share": share}
         found[cell_of(row)] = ratio(row.differing, row.compared).model_copy(update={"more": more})
@@ -65,10 +57,10 @@ async def expectation_fit(view: View) -> Figures:
     query = f"""
         SELECT {view.shown}, coalesce(sum(kept), 0)::float8 AS kept, count(*) AS made,
                count(*) FILTER (WHERE kept = 0.5) AS partly
-        FROM ({_told(view, PROMISE, _KEPT)}) AS r {view.cells()}
+        FROM ({told(view, _KEPT)}) AS r {view.cells()}
     """
     found = {}
-    for row in await view.rows(query, {"starts": view.starts}):
+    for row in await view.rows(query, {"kinds": [PROMISE], "starts": view.starts}):
         whole = float(row.kept).is_integer()
         figure = (
             ratio(int(row.kept), row.made)
@@ -86,9 +78,9 @@ def _told_records(kind: str, columns: str, figures: str, numerator: str) -> Reco
             SELECT occurred_at AS at, event_id::text AS key, '{kind.split(".")[1]}' AS kind, {numerator} AS numerator,
                    true AS denominator, lead_id, cycle, opportunity_id, account_id, slice,
                    jsonb_build_object({figures}) AS figures
-            FROM ({_told(view, kind, columns)}) AS r
+            FROM ({told(view, columns)}) AS r
         """
-        return Source(query, {"starts": view.starts})
+        return Source(query, {"kinds": [kind], "starts": view.starts})
 
     return source
 

@@ -160,15 +160,14 @@ class View:
 
     @property
     def windows(self) -> dict[str, Any]:
-        """The parameters of WINDOWS: the whole and every period, none reaching beyond as_of."""
+        """The parameters of WINDOWS: the whole and every period, none reaching beyond as_of; what has not begun by then
+        is a window of no length at as_of."""
         zone, last = self.question.zone, self.question.as_of
         spans = [self.question.whole, *self.periods]
-        starts = [start_of_day(span.start, zone) for span in spans]
-        ends = [min(start_of_day(span.end, zone), last) for span in spans]
         return {
             "windows": list(range(WHOLE, len(self.periods))),
-            "window_starts": starts,
-            "window_ends": [max(pair) for pair in zip(starts, ends, strict=True)],
+            "window_starts": [min(start_of_day(span.start, zone), last) for span in spans],
+            "window_ends": [min(start_of_day(span.end, zone), last) for span in spans],
         }
 
     @property

@@ -43,3 +43,14 @@ def newcombe(first: tuple[float, int], second: tuple[float, int]) -> tuple[float
     low = difference - sqrt((after - other[0]) ** 2 + (one[1] - before) ** 2)
     high = difference + sqrt((other[1] - after) ** 2 + (before - one[0]) ** 2)
     return low, high
+
+
+def net_promoters(promoters: int, passives: int, detractors: int) -> tuple[float, float] | None:
+    """95 % of the net promoter score, in points (adjusted Wald, Rocks 2016); None without answers."""
+    if not promoters + passives + detractors:
+        return None
+    up, down = promoters + 0.75, detractors + 0.75
+    whole = up + passives + 1.5 + down
+    score = (up - down) / whole
+    half = Z95 * sqrt(((up + down) / whole - score**2) / whole)
+    return max(-100.0, 100 * (score - half)), min(100.0, 100 * (score + half))

@@ -14,9 +14,12 @@ from services.kpi.domain.periods import Period
 from services.kpi.domain.stages import Cut
 from services.kpi.models import DecisionVersion, SettingVersion, StageDefinition, TargetVersion
 
+METRIC_TARGET = "metric_target"
+"""The kind of decision that says what a metric is to reach."""
+
 
 async def decisions(session: AsyncSession, whole: Period | None = None) -> Decisions:
-    """Everything decided; targets only of periods within `whole`."""
+    """Everything decided; targets only of periods within `whole`, of stages and of the company's metrics."""
     definition = await newest_definition(session)
     held: defaultdict[str, dict[date, Any]] = defaultdict(dict)
     for row in await session.scalars(select(SettingVersion).order_by(SettingVersion.version)):
@@ -26,6 +29,11 @@ async def decisions(session: AsyncSession, whole: Period | None = None) -> Decis
     if whole is not None:
         within = (TargetVersion.from_date >= whole.start, TargetVersion.to_date <= whole.end)
         found = [target_of(row) for row in await session.scalars(newest_targets().where(*within))]
+        found += [
+            target
+            for target in await _metric_targets(session)
+            if whole.start <= target.period.start and target.period.end <= whole.end
+        ]
     return Decisions(chain_of(definition), definition.version, settings, found)
 
 
@@ -45,6 +53,20 @@ def newest_targets() -> Select[TargetVersion]:
 
 def target_of(row: TargetVersion) -> Target:
     return Target(Period(row.from_date, row.to_date), row.stage, row.segment, row.base, row.rate, row.goal)
+
+
+async def _metric_targets(session: AsyncSession) -> list[Target]:
+    """Of the company: the goal of a metric stands where that of a stage would."""
+    bodies = [row.body for row in await newest_decisions(session, METRIC_TARGET)]
+    return [
+        Target(_period(body), body["metric"], "", None, None, body["value"])
+        for body in bodies
+        if body["level"] == "company"
+    ]
+
+
+def _period(body: dict[str, Any]) -> Period:
+    return Period(date.fromisoformat(body["from_date"]), date.fromisoformat(body["to_date"]))
 
 
 async def settings_on(session: AsyncSession, day: date) -> dict[str, SettingVersion]:

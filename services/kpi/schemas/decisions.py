@@ -125,6 +125,16 @@ SETTINGS: Mapping[str, Setting] = {
         "成果を四部門で分け合う割合(合計1)",
         "how the outcome is shared between the four departments, 1 together; default a quarter each",
     ),
+    "headcount": Setting(
+        TypeAdapter(dict[Stage, Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]]),
+        "部門ごとの人数(フルタイム換算)",
+        "people of each department, as full-time equivalents",
+    ),
+    "valid_opportunity": Setting(
+        TypeAdapter(Literal["acceptance", "first_meeting"]),
+        "有効商談の判定(受け入れ時、または初回商談後)。既定: 受け入れ時",
+        "when an opportunity is judged valid: at acceptance, or after the first meeting; default acceptance",
+    ),
     "smallest_sample": Setting(
         TypeAdapter(Positive), "順位や警告を出す最小件数", "cases below which nothing is ranked or alarmed"
     ),

@@ -139,6 +139,12 @@ class MetricOut(Figure, Basis):
     currency: str
     is_partial: bool
     elapsed: float = Field(description="how much of the span has passed at as_of, 0 to 1")
+    unset_share: float | None = Field(
+        None, description="how much of it the asked dimension was not told of; null where none was asked"
+    )
+    warnings: list[str] = Field(
+        default_factory=list, description="of the data: `unset_share` where more than 5 % has no value"
+    )
     records: str = Field(description="where the records behind it are")
     groups: list[FigureGroup] = Field(default_factory=list)
     periods: list[FigurePeriod] = Field(default_factory=list)

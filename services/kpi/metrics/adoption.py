@@ -1,0 +1,112 @@
+"""Adoption: who of the customers keeps using the product, from the weeks customer success adds up (metrics.md A6)."""
+
+from datetime import timedelta
+from typing import Any
+
+from services.kpi.metrics.figures import STOCK, Figures, Metric, nothing, ratio
+from services.kpi.metrics.question import WHOLE, WINDOWS, View, cell_of
+from services.kpi.metrics.records import Source
+from services.kpi.metrics.voices import stayed
+
+USED = "customer_success.usage_summarised.v1"
+WEEKS, LEAST_WEEKS = 4, 3
+NOT_TOLD = "not_told"
+
+
+def _standing(view: View) -> str:
+    """Tables before a query: `users` are customers at both ends of each window, with the weeks they used of the last
+    full four, and whether they are customers at its end. `told` are the moments of which any use is told.
+
+    A week is told once it is over; of two tellings the later holds.
+    """
+    full = "date_trunc('week', m.moment AT TIME ZONE :zone)::date"
+    return f"""
+        WITH {WINDOWS}, moments AS (
+            SELECT period, false AS early, ends AS moment, ends FROM windows
+            UNION ALL SELECT period, true, starts, ends FROM windows
+        ), weeks AS MATERIALIZED (
+            SELECT DISTINCT ON (account_id, week) account_id, week, used, active_days FROM (
+                SELECT coalesce(a.canonical_id, f.account_id) AS account_id, (f.data ->> 'week')::date AS week,
+                       (f.data ->> 'count')::bigint > 0 AS used, (f.data ->> 'active_days')::int AS active_days,
+                       f.occurred_at, f.recorded_at, f.sequence
+                FROM {view.facts} AS f LEFT JOIN {{schema}}.alias a ON a.kind = 'account' AND a.id = f.account_id
+                WHERE f.type = :used AND f.occurred_at >= :since
+            ) AS u ORDER BY account_id, week, occurred_at DESC, recorded_at DESC, sequence DESC
+        ), use AS MATERIALIZED (
+            SELECT m.period, m.early, w.account_id, count(*) FILTER (WHERE w.used) AS weeks,
+                   avg(w.active_days)::float8 AS active_days
+            FROM moments m JOIN weeks w ON w.week >= {full} - 7 * :weeks AND w.week < {full} GROUP BY 1, 2, 3
+        ), told AS (SELECT DISTINCT period, early FROM use), users AS (
+            SELECT m.period, m.early, p.account_id, p.at, p.lead_id, p.cycle, p.opportunity_id, {view.slice} AS slice,
+                   coalesce(u.weeks, 0) AS weeks, u.active_days, coalesce(u.weeks, 0) >= :least AS adopted,
+                   EXISTS (SELECT 1 FROM {{schema}}.customer_span x WHERE x.account_id = p.account_id
+                           AND x.at < m.ends AND (x.until IS NULL OR x.until >= m.ends)) AS stays
+            FROM moments m
+            JOIN {{schema}}.customer_span p ON p.at < m.moment AND (p.until IS NULL OR p.until >= m.moment)
+            LEFT JOIN use u ON u.period = m.period AND u.early = m.early AND u.account_id = p.account_id
+            WHERE true {view.filters}
+        )
+    """
+
+
+def _bound(view: View) -> dict[str, Any]:
+    windows = view.windows
+    since = min(windows["window_starts"]) - timedelta(weeks=WEEKS + 1)
+    more = {"used": USED, "weeks": WEEKS, "least": LEAST_WEEKS, "since": since, "zone": view.question.zone.key}
+    return {**windows, **more}
+
+
+async def adoption(view: View) -> Figures:
+    """Beside it whether those who had adopted it at the start of the span are customers at its end."""
+    count = "count(*) FILTER (WHERE {})"
+    query = f"""
+        {_standing(view)}
+        SELECT {view.window_shown}, {count.format("NOT early")} AS customers,
+               {count.format("NOT early AND adopted")} AS adopted, {count.format("NOT early AND weeks > 0")} AS used,
+               avg(active_days) FILTER (WHERE NOT early) AS active_days,
+               bool_or((period, false) IN (SELECT period, early FROM told)) AS told,
+               {count.format("early AND adopted")} AS keen, {count.format("early AND adopted AND stays")} AS keen_stay,
+               {count.format("early AND NOT adopted")} AS idle,
+               {count.format("early AND NOT adopted AND stays")} AS idle_stay
+        FROM users {view.window_cells()}
+    """
+    return {cell_of(row): _figure(row) for row in await view.rows(query, _bound(view))}
+
+
+def _figure(row: Any) -> Any:
+    found = ratio(row.adopted, row.customers)
+    if not row.told and row.customers:
+        found = found.model_copy(update={"value": None, "ci95": None, "reason": NOT_TOLD})
+    more = {
+        "used": row.used,
+        "active_days": row.active_days,
+        "retention": stayed((row.keen_stay, row.keen), (row.idle_stay, row.idle)),
+    }
+    return found.model_copy(update={"more": more})
+
+
+def _records(view: View) -> Source:
+    query = f"""
+        {_standing(view)}
+        SELECT at, account_id::text AS key, 'customer' AS kind, adopted AS numerator, true AS denominator, lead_id,
+               cycle, opportunity_id, account_id, slice,
+               jsonb_build_object('weeks_used', weeks, 'active_days', active_days) AS figures
+        FROM users WHERE period = {WHOLE} AND NOT early
+    """
+    return Source(query, _bound(view))
+
+
+METRICS = (
+    Metric(
+        "adoption",
+        "定着率(活用顧客の割合)",
+        "Adoption",
+        "ratio",
+        f"customers that used the product in {LEAST_WEEKS} of the last {WEEKS} full weeks ÷ customers, at the end of "
+        "the span, or at as_of where that is earlier",
+        adoption,
+        nothing,
+        (STOCK,),
+        records=_records,
+    ),
+)

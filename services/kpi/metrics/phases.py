@@ -1,0 +1,288 @@
+"""Phases of an opportunity: how many go on from each, how long deals stand in them, what goes back (metrics.md 1c).
+
+A phase is later than another where the chance to win from it is higher: as decided (`phase_probabilities`), else as
+learned from closed deals. While neither is known there is no order, and what needs one is null.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from services.kpi.domain.decisions import PHASE_PROBABILITIES
+from services.kpi.metrics.entries import HOLDS
+from services.kpi.metrics.figures import COHORT, HELD, STOCK, Figures, Metric, no_value, nothing, ratio, zero
+from services.kpi.metrics.forecasting import CLOSED_BY_PHASE, INSUFFICIENT, LEAST_CLOSED, STRENGTH
+from services.kpi.metrics.question import UNSET, WHOLE, WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.records import Records, Source
+from services.kpi.metrics.voices import plain
+from services.kpi.schemas.figures import Figure
+
+DAY = 86_400.0
+PERCENTILE = 0.9
+HISTORY_DAYS = 365
+
+
+def _ranks(view: View) -> str:
+    """The table `ranks`: each phase and its place; empty while nothing says so. As SQL."""
+    if view.decisions.setting(PHASE_PROBABILITIES, view.question.whole.start) is not None:
+        return """ranks AS (
+            SELECT phase, row_number() OVER (ORDER BY chance, phase) AS rank
+            FROM unnest(CAST(:phases AS text[]), CAST(:chances AS float8[])) AS c(phase, chance)
+        )"""
+    chance = f"(won + {STRENGTH}.0 * all_won / whole) / (closed + {STRENGTH})"
+    return f"""ranks AS MATERIALIZED (
+        SELECT phase, row_number() OVER (ORDER BY {chance}, phase) AS rank
+        FROM ({CLOSED_BY_PHASE}) AS c WHERE whole >= {LEAST_CLOSED}
+    )"""
+
+
+def _bound(view: View) -> dict[str, Any]:
+    decided = view.decisions.setting(PHASE_PROBABILITIES, view.question.whole.start) or {}
+    said = {"phases": list(decided), "chances": [float(chance) for chance in decided.values()]}
+    return {**said, "starts": view.starts, "window": view.question.window_days}
+
+
+def _steps(view: View) -> str:
+    """Tables before a query: `steps` are states of deals that had any in the span, each with the rank and phase of the
+    state before it. A deal on hand (offered) is in no phase."""
+    return f"""
+        WITH {_ranks(view)}, touched AS (
+            SELECT DISTINCT opportunity_id FROM {{schema}}.opportunity_state
+            WHERE status = 'open' AND at >= :from AND at < :to AND at <= :as_of
+        ), steps AS (
+            SELECT s.*, lag(s.phase) OVER mine AS phase_before, lag(s.rank) OVER mine AS rank_before
+            FROM (
+                SELECT p.*, r.rank FROM {{schema}}.opportunity_state p
+                LEFT JOIN ranks r ON r.phase = p.phase AND p.status = 'open'
+                WHERE p.opportunity_id IN (SELECT opportunity_id FROM touched) AND p.at <= :as_of
+            ) AS s WINDOW mine AS (PARTITION BY opportunity_id ORDER BY at)
+        )
+    """
+
+
+_CUT = "width_bucket(p.at, CAST(:starts AS timestamptz[])) - 1 AS period"
+
+
+def _entered(view: View) -> str:
+    """Each deal's first entry into each phase where that was in the span, and whether it went on from it: reached a
+    later phase or was won, by as_of or within `window` days. As SQL."""
+    within = "AND on_at < p.at + make_interval(days => :window)" if view.question.window_days else ""
+    return f"""
+        {_steps(view)}, firsts AS MATERIALIZED (
+            SELECT DISTINCT ON (opportunity_id, phase) * FROM steps
+            WHERE status = 'open' AND phase IS NOT NULL ORDER BY opportunity_id, phase, at
+        ), later AS (
+            SELECT f.opportunity_id, f.phase, min(n.at) AS on_at
+            FROM firsts f JOIN steps n ON n.opportunity_id = f.opportunity_id AND n.at > f.at AND n.rank > f.rank
+            GROUP BY 1, 2
+            UNION ALL
+            SELECT f.opportunity_id, f.phase, min(p.at)
+            FROM firsts f
+            JOIN {{schema}}.passage p ON p.milestone = 'won' AND p.subject = f.opportunity_id AND p.at > f.at
+            WHERE {HOLDS} GROUP BY 1, 2
+        ), went AS (SELECT opportunity_id, phase, min(on_at) AS on_at FROM later GROUP BY 1, 2)
+        SELECT p.*, {view.slice} AS slice, {_CUT}, on_at IS NOT NULL {within} AS went_on
+        FROM firsts p LEFT JOIN went USING (opportunity_id, phase)
+        WHERE p.at >= :from AND p.at < :to {view.filters}
+    """
+
+
+async def conversion(view: View) -> Figures:
+    """Of deals that came into a phase in the span, those that went on from it; beside it each phase's own share."""
+    query = f"""
+        SELECT phase, rank, {view.shown}, count(*) AS entered, count(*) FILTER (WHERE went_on) AS went_on
+        FROM ({_entered(view)}) AS e {view.cells("phase", "rank")}
+    """
+    found: dict[Cell, list[Any]] = {}
+    for row in await view.rows(query, _bound(view)):
+        found.setdefault(cell_of(row), []).append(row)
+    return {cell: _conversion(rows) for cell, rows in found.items()}
+
+
+def _conversion(rows: Sequence[Any]) -> Figure:
+    if all(row.rank is None for row in rows):
+        return Figure(value=None, reason=INSUFFICIENT)
+    phases = sorted(rows, key=lambda row: (row.rank is None, row.rank or 0, row.phase))
+    whole = ratio(sum(row.went_on for row in rows), sum(row.entered for row in rows))
+    each = [{"phase": row.phase, **plain(ratio(row.went_on, row.entered))} for row in phases]
+    return whole.model_copy(update={"more": {"phases": each}})
+
+
+def _moved(view: View) -> str:
+    """Every change of an open deal's phase in the span that has an order, and whether it led back. As SQL."""
+    return f"""
+        {_steps(view)}
+        SELECT p.*, {view.slice} AS slice, {_CUT}, p.rank < p.rank_before AS back FROM steps p
+        WHERE p.status = 'open' AND p.rank <> p.rank_before AND p.at >= :from AND p.at < :to {view.filters}
+    """
+
+
+async def regressions(view: View) -> Figures:
+    """Of the changes of phase in the span, those that led back; beside it from where to where."""
+    query = f"""
+        SELECT phase_before, phase, {view.shown}, count(*) AS moves, count(*) FILTER (WHERE back) AS back
+        FROM ({_moved(view)}) AS m {view.cells("phase_before", "phase")}
+    """
+    moves: dict[Cell, list[Any]] = {}
+    for row in await view.rows(query, _bound(view)):
+        moves.setdefault(cell_of(row), []).append(row)
+    return {
+        cell: ratio(sum(row.back for row in rows), sum(row.moves for row in rows)).model_copy(
+            update={"more": {"back": {f"{row.phase_before}>{row.phase}": row.back for row in rows if row.back}}}
+        )
+        for cell, rows in moves.items()
+    }
+
+
+def _standing(view: View) -> str:
+    """Tables before a query: `standing`, deals open at the end of each window with the days in their phase, and the
+    days nine of ten won deals had left it after. Those were won in the year before as_of; of too few nothing is said.
+    """
+    broken = "(b.status <> 'open' OR b.phase IS DISTINCT FROM p.phase)"
+    return f"""
+        WITH {WINDOWS}, stays AS (
+            SELECT s.phase, sum(extract(epoch FROM s.until - s.at))::float8 / {DAY} AS days
+            FROM {{schema}}.passage p JOIN {{schema}}.opportunity_state s
+              ON s.opportunity_id = p.subject AND s.status = 'open' AND s.phase IS NOT NULL AND s.at < p.at
+            WHERE p.milestone = 'won' AND p.at >= :history AND {HOLDS} GROUP BY s.opportunity_id, s.phase
+        ), usual AS (
+            SELECT phase, percentile_cont({PERCENTILE}) WITHIN GROUP (ORDER BY days) AS p90 FROM stays
+            GROUP BY phase HAVING count(*) >= {LEAST_CLOSED}
+        ), standing AS (
+            SELECT o.*, extract(epoch FROM o.ends - o.since)::float8 / {DAY} AS days, u.p90 FROM (
+                SELECT w.period, w.ends, {view.slice} AS slice, p.opportunity_id, p.lead_id, p.cycle, p.account_id,
+                       p.phase, coalesce(
+                           (SELECT max(b.until) FROM {{schema}}.opportunity_state b
+                            WHERE b.opportunity_id = p.opportunity_id AND b.at < p.at AND {broken}),
+                           (SELECT min(b.at) FROM {{schema}}.opportunity_state b
+                            WHERE b.opportunity_id = p.opportunity_id)) AS since
+                FROM windows w JOIN {{schema}}.opportunity_state p
+                  ON p.status = 'open' AND p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
+                WHERE true {view.filters}
+            ) AS o LEFT JOIN usual u USING (phase)
+        )
+    """
+
+
+async def _ages(view: View, *by: str) -> list[Any]:
+    query = f"""
+        {_standing(view)}
+        SELECT {"".join(f"{name}, " for name in by)} {view.window_shown}, count(*) AS deals, sum(days) AS total,
+               percentile_cont(0.5) WITHIN GROUP (ORDER BY days) AS median, max(p90) AS p90,
+               count(*) FILTER (WHERE days > p90) AS stale, count(*) FILTER (WHERE p90 IS NULL) AS unjudged
+        FROM standing {view.window_cells(*by)}
+    """
+    return [row for row in await view.rows(query, _history(view)) if row.deals]
+
+
+def _history(view: View) -> dict[str, Any]:
+    """The parameters of `_standing`."""
+    return {**view.windows, "history": view.question.as_of - timedelta(days=HISTORY_DAYS)}
+
+
+async def ages(view: View) -> Figures:
+    """Days open deals have been in their phase; value is the median, beside it each phase's against that of the won."""
+    phases: dict[Cell, dict[str, Any]] = {}
+    for row in await _ages(view, "phase"):
+        phases.setdefault(cell_of(row), {})[row.phase or UNSET] = {
+            "deals": row.deals,
+            "median": row.median,
+            "p90_of_won": row.p90,
+            "stale": row.stale,
+        }
+    return {
+        cell_of(row): Figure(
+            value=row.median,
+            denominator=row.deals,
+            more={"mean": row.total / row.deals, "stale": row.stale, "phases": phases[cell_of(row)]},
+        )
+        for row in await _ages(view)
+    }
+
+
+async def stale(view: View) -> Figures:
+    """Open deals longer in their phase than nine of ten of the won; `unjudged` are those of which that is not known."""
+    return {
+        cell_of(row): Figure(value=row.stale, more={"open": row.deals, "unjudged": row.unjudged})
+        for row in await _ages(view)
+    }
+
+
+def _entries(view: View) -> Source:
+    query = f"""
+        SELECT at, opportunity_id || '/' || phase AS key, phase AS kind, went_on AS numerator, true AS denominator,
+               lead_id, cycle, opportunity_id, account_id, slice, jsonb_build_object('phase', phase) AS figures
+        FROM ({_entered(view)}) AS e
+    """
+    return Source(query, _bound(view))
+
+
+def _changes(view: View) -> Source:
+    query = f"""
+        SELECT at, opportunity_id || '/' || at AS key, phase_before || '>' || phase AS kind, back AS numerator,
+               true AS denominator, lead_id, cycle, opportunity_id, account_id, slice,
+               jsonb_build_object('from', phase_before, 'to', phase) AS figures
+        FROM ({_moved(view)}) AS m
+    """
+    return Source(query, _bound(view))
+
+
+def _open(numerator: str, denominator: str, where: str = "true") -> Records:
+    def source(view: View) -> Source:
+        query = f"""
+            {_standing(view)}
+            SELECT since AS at, opportunity_id::text AS key, coalesce(phase, '{UNSET}') AS kind,
+                   {numerator} AS numerator, {denominator} AS denominator, lead_id, cycle, opportunity_id, account_id,
+                   slice, jsonb_build_object('days', days, 'p90_of_won', p90) AS figures
+            FROM standing WHERE period = {WHOLE} AND ({where})
+        """
+        return Source(query, _history(view))
+
+    return source
+
+
+METRICS = (
+    Metric(
+        "stage_conv",
+        "フェーズ移行率",
+        "Phase conversion",
+        "ratio",
+        "deals that reached a later phase or were won ÷ deals that came into a phase in the span, by phase",
+        conversion,
+        nothing,
+        (COHORT,),
+        records=_entries,
+    ),
+    Metric(
+        "regress",
+        "後戻り率",
+        "Regressions",
+        "ratio",
+        "changes of phase that led back ÷ changes of phase, in the span",
+        regressions,
+        nothing,
+        records=_changes,
+    ),
+    Metric(
+        "age",
+        "フェーズ滞留日数",
+        "Days in phase",
+        "days",
+        f"days open deals have been in their phase {HELD}; value is the median",
+        ages,
+        no_value,
+        (STOCK,),
+        records=_open("true", "true"),
+    ),
+    Metric(
+        "stale",
+        "停滞商談数",
+        "Stale deals",
+        "count",
+        f"open deals longer in their phase than nine of ten deals won in the year before as_of, {HELD}",
+        stale,
+        zero,
+        (STOCK,),
+        records=_open("true", "NULL::boolean", "days > p90"),
+    ),
+)
