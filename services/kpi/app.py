@@ -5,6 +5,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from services.kpi.api import ROUTERS
+from services.kpi.api.freezing import freeze_due
 from services.kpi.api.stream import Watcher
 from services.kpi.commands.rebuilding import keep_folded
 from services.kpi.consumers import FactStore, keep_fresh, redrive
@@ -27,7 +28,7 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=(*ROUTERS, pages),
     listens=STAGES,
-    periodic=(Periodic("redrive", 30, redrive),),
+    periodic=(Periodic("redrive", 30, redrive), Periodic("keep forecasts", 60, freeze_due, more_than=0)),
     tasks=(export, keep_fresh, keep_folded),
     make_store=FactStore,
     gathers=True,

@@ -1,5 +1,6 @@
 """kpi over HTTP: figures, journeys, the live stream, and what people decide."""
 
+from services.kpi.api.accuracy import router as accuracy
 from services.kpi.api.attribution import router as attribution
 from services.kpi.api.cohorts import router as cohorts
 from services.kpi.api.cooperation import router as cooperation
@@ -16,10 +17,11 @@ from services.kpi.api.plans import router as plans
 from services.kpi.api.records import router as records
 from services.kpi.api.reports import router as reports
 from services.kpi.api.scenarios import router as scenarios
+from services.kpi.api.snapshots import router as snapshots
 from services.kpi.api.stream import router as stream
 
 ROUTERS = (
-    *(figures, families, records, cohorts, attribution, cooperation, decisions, forecast),
-    *(goals, journeys, kgi, measures, planning, plans, reports, scenarios),
-    *(stream,),
+    *(figures, families, records, cohorts, attribution, accuracy, cooperation, decisions),
+    *(forecast, goals, journeys, kgi, measures, planning, plans, reports),
+    *(scenarios, snapshots, stream),
 )

@@ -48,6 +48,40 @@ class SourcesOut(Answer):
     created_after: Money
 
 
+class OverdueOut(Answer):
+    """Open deals whose day had passed: kept in the forecast, for nobody has lost them yet."""
+
+    deals: int
+    value: Money
+    weighted: Money = Field(description="what M1 expects of them")
+
+
+class ForecastGroup(Answer):
+    """A slice; `closed`, `open_pipeline`, `actual` and the values of the methods add up to those `summed`."""
+
+    by: str
+    value: str
+    closed: Money
+    open_pipeline: Money
+    deals: int
+    overdue: OverdueOut
+    methods: list[MethodOut]
+    actual: Money
+
+
+class SummedOut(Answer):
+    """A method's slices added up beside the same method of all at once. They differ where slices differ in their
+    chances and the mix of slices has changed; of M1 and M2 they never do."""
+
+    id: str
+    value: Money | None
+    reason: str | None
+    p10: Money | None
+    p50: Money | None
+    p90: Money | None
+    difference: Money | None = Field(description="of all at once minus summed")
+
+
 class ForecastOut(Basis):
     """`at` is the moment the forecast is as known at; `as_of` up to when the actual is counted."""
 
@@ -56,7 +90,9 @@ class ForecastOut(Basis):
     closed: Money
     open_pipeline: Money = Field(description="of the deals due in the period, omitted ones left out")
     later: Money = Field(description="of open deals that are not due in it")
-    deals: list[DealOut]
+    overdue: OverdueOut
+    deals: list[DealOut] = Field(description="due in the period, at most a thousand")
+    deal_count: int
     methods: list[MethodOut]
     coverage: Figure = Field(description="open and due ÷ (target - closed)")
     target: Money | None
@@ -65,4 +101,6 @@ class ForecastOut(Basis):
     slipped: Figure = Field(description="deals still open whose day has moved out of the period ÷ deals due")
     slipped_value: Figure
     due_became: dict[str, Money] = Field(description="the value of the deals due, by what became of them")
+    groups: list[ForecastGroup] = Field([], description="where a dimension was asked for")
+    summed: list[SummedOut] = Field([], description="by method, over the groups")
     reason: str | None = None
