@@ -87,10 +87,10 @@ async def board(request: Request) -> Response:
 
 
 async def _bottleneck(request: Request, chosen: Mapping[str, str]) -> str | None:
-    """The stage that costs most against its target, where there is evidence for one."""
-    given = {name: value for name, value in chosen.items() if name != "by"}
+    """The department that holds the chain back, by rate or by flow, where there is evidence for one."""
+    given = {name: value for name, value in chosen.items() if name not in ("by", "mode")}
     answer = await call(request, "GET", "/v1/bottleneck", params=given)
-    return None if answer.is_error else answer.json().get("stage")
+    return None if answer.is_error else answer.json()["verdict"]["department"]
 
 
 def _page(request: Request, status: int, chosen: Mapping[str, str], **found: Any) -> Response:

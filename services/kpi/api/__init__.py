@@ -2,9 +2,11 @@
 
 from services.kpi.api.accuracy import router as accuracy
 from services.kpi.api.attribution import router as attribution
+from services.kpi.api.bottleneck import router as bottleneck
 from services.kpi.api.cohorts import router as cohorts
 from services.kpi.api.cooperation import router as cooperation
 from services.kpi.api.decisions import router as decisions
+from services.kpi.api.differences import router as differences
 from services.kpi.api.families import router as families
 from services.kpi.api.figures import router as figures
 from services.kpi.api.forecast import router as forecast
@@ -21,7 +23,7 @@ from services.kpi.api.snapshots import router as snapshots
 from services.kpi.api.stream import router as stream
 
 ROUTERS = (
-    *(figures, families, records, cohorts, attribution, accuracy, cooperation, decisions),
-    *(forecast, goals, journeys, kgi, measures, planning, plans, reports),
-    *(scenarios, snapshots, stream),
+    *(figures, families, records, cohorts, attribution, accuracy, bottleneck, cooperation),
+    *(decisions, differences, forecast, goals, journeys, kgi, measures, planning),
+    *(plans, reports, scenarios, snapshots, stream),
 )

@@ -1,6 +1,5 @@
-"""Which factor of the chain costs most, what a goal needs of each step, and what if one were different."""
+"""What a goal needs of each step, and what if one were different."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated
 
@@ -8,106 +7,19 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from services.kpi.api.questions import Asked, viewing
-from services.kpi.domain.periods import Period
-from services.kpi.metrics.chain import (
-    DEPARTMENTS,
-    NO_EVIDENCE,
-    SHARES,
-    Factors,
-    Reference,
-    Suspect,
-    decided,
-    examined,
-    factors,
-    lead_to_won,
-    requirement,
-)
-from services.kpi.metrics.decomposition import shown, worst_first
+from services.kpi.metrics.chain import NOTHING, SHARES, factors, lead_to_won, requirement
+from services.kpi.metrics.decomposition import shown
 from services.kpi.metrics.exchange import money
 from services.kpi.metrics.forecasting import won_worth
 from services.kpi.metrics.funnel import basis
-from services.kpi.metrics.question import ALL, View
+from services.kpi.metrics.question import ALL
 from services.kpi.metrics.rates import NO_BASE
-from services.kpi.schemas.planning import BottleneckOut, NeedOut, RequirementOut, SuspectOut, VerdictOut, WhatIfOut
+from services.kpi.schemas.planning import NeedOut, RequirementOut, WhatIfOut
 from shared.errors import Invalid
 from shared.http.door import Door
 from shared.money import decimals
 
 router = APIRouter(prefix="/v1", tags=["planning"], route_class=Door)
-NAMES: Mapping[str, tuple[str, str]] = {
-    "visitors": ("来訪者数", "Visitors"),
-    "visitor_to_lead": ("来訪者→リード", "Visitor to lead"),
-    "offline_recycle_uplift": ("Web以外・リサイクル", "Other ways and recycling"),
-    "lead_to_mql": ("リード→MQL", "Lead to MQL"),
-    "mql_to_sql": ("MQL→SQL", "MQL to SQL"),
-    "sql_accept": ("SQL→有効商談", "SQL to opportunity"),
-    "outside_opportunities": ("SQL以外の商談", "Opportunities no SQL preceded"),
-    "opp_to_won": ("有効商談→受注", "Opportunity to won"),
-}
-NOTHING = Factors(dict.fromkeys(DEPARTMENTS, (0, 0)))
-
-
-@router.get("/bottleneck")
-async def get_bottleneck(request: Request, asked: Annotated[Asked, Query()]) -> BottleneckOut:
-    """The gap of deals won to what was to be won, taken apart by factor; held against the rates decided, else against
-    the span before."""
-    runtime = request.app.state.runtime
-    async with viewing(runtime, asked.question(runtime)) as view:
-        found = (await factors(view)).get(ALL, NOTHING)
-        reference = decided(view) or await _before(view)
-        gap, suspects = examined(found, reference)
-        worth = (await won_worth(view)).get(ALL)
-        average = worth.mean if worth and not worth.unpriced else None
-        rank = worst_first(gap)
-        return BottleneckOut(
-            **basis(view),
-            reference=reference.source,
-            actual_won=gap.actual,
-            planned_won=gap.planned,
-            gap=gap.total,
-            blocked=gap.blocked,
-            factors=[_suspect(each, average, view) for each in suspects],
-            rank=rank,
-            verdict=_verdict(suspects, rank, gap.blocked),
-        )
-
-
-async def _before(view: View) -> Reference:
-    """The factors of the span before, of the same length."""
-    whole = view.question.whole
-    earlier = view.with_question(whole=Period(whole.start - (whole.end - whole.start), whole.start))
-    found = (await factors(earlier)).get(ALL, NOTHING)
-    return Reference(found.rates, "previous")
-
-
-def _suspect(found: Suspect, average: Decimal | None, view: View) -> SuspectOut:
-    ja, en = NAMES[found.factor]
-    worth = None if average is None else money(Decimal(str(found.contribution)) * average, view)
-    return SuspectOut(
-        factor=found.factor,
-        ja=ja,
-        en=en,
-        department=DEPARTMENTS[found.factor],
-        contribution=found.contribution,
-        worth=worth,
-        actual=found.actual,
-        reference=found.reference,
-        numerator=found.counts[0],
-        denominator=found.counts[1],
-        ci95=found.ci95,
-        probability_below=found.probability,
-        evidence=found.evidence,
-    )
-
-
-def _verdict(suspects: list[Suspect], rank: list[str], blocked: str | None) -> VerdictOut:
-    if blocked is not None:
-        return VerdictOut(factor=blocked, evidence="blocked", text=f"{blocked}: blocked")
-    by_name = {each.factor: each for each in suspects}
-    for name in rank:
-        if by_name[name].evidence != NO_EVIDENCE:
-            return VerdictOut(factor=name, evidence=by_name[name].evidence, text=f"{name}: {by_name[name].evidence}")
-    return VerdictOut(factor=None, evidence=NO_EVIDENCE, text=NO_EVIDENCE)
 
 
 class RequirementAsked(Asked):

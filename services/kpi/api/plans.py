@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from services.kpi.api.planning import NAMES
 from services.kpi.api.questions import Asked, viewing
 from services.kpi.commands.deciding import decide, set_target
 from services.kpi.domain.periods import Period, named
 from services.kpi.domain.planning import BESIDES, LATER
+from services.kpi.metrics.bottleneck.remedies import FACTORS
 from services.kpi.metrics.plans import plan
 from services.kpi.models import DecisionVersion
 from services.kpi.queries.decisions import decisions, newest_decision, newest_decisions
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/v1", tags=["planning"], route_class=Door)
 PLAN, DRAFT, PUBLISHED = "plan", "draft", "published"
 OPERATIONS = allowed(Role.OPS_LEAD)
 LEVERS: Mapping[str, tuple[str, str]] = {
-    **NAMES,
+    **FACTORS,
     "average_won": ("平均受注金額", "Average value won"),
     "recycling": ("リサイクル", "Recycling"),
     "expansion": ("拡大", "Expansion"),

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from services.kpi.api.planning import NAMES
 from services.kpi.api.plans import spans
 from services.kpi.api.questions import Asked, viewing
 from services.kpi.commands.deciding import decide
 from services.kpi.domain.periods import Period
+from services.kpi.metrics.bottleneck.remedies import FACTORS
 from services.kpi.metrics.scenarios import happened, scenario
 from services.kpi.models import DecisionVersion
 from services.kpi.queries.decisions import newest_decision, newest_decisions
@@ -109,6 +109,8 @@ async def _shown(runtime: Runtime, row: DecisionVersion, *, status: int = 200) -
 
 
 def _scenario(row: DecisionVersion, found: HappenedOut | None) -> ScenarioOut:
-    levers = [{**lever, "ja": NAMES[lever["lever"]][0], "en": NAMES[lever["lever"]][1]} for lever in row.body["levers"]]
+    levers = [
+        {**lever, "ja": FACTORS[lever["lever"]][0], "en": FACTORS[lever["lever"]][1]} for lever in row.body["levers"]
+    ]
     told = {"scenario_id": row.decision_id, "version": row.version, "set_by": row.set_by, "set_at": row.set_at}
     return ScenarioOut.model_validate({**row.body, "levers": levers, "happened": found, **told})

@@ -46,6 +46,14 @@ def months_after(day: date, months: int) -> date:
     return date(number // 12, number % 12 + 1, 1)
 
 
+def preceding(period: Period) -> Period:
+    """The span before of the same length: whole months before whole months, else as many days."""
+    start, end = period.start, period.end
+    if start.day == end.day == 1:
+        return Period(months_after(start, (start.year - end.year) * 12 + start.month - end.month), start)
+    return Period(start - (end - start), start)
+
+
 def fiscal_year(day: date, first_month: int) -> Period:
     start = date(day.year if day.month >= first_month else day.year - 1, first_month, 1)
     return Period(start, months_after(start, 12))

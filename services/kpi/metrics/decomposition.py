@@ -48,7 +48,7 @@ def worst_first(gap: Gap) -> list[str]:
     return sorted(costing, key=lambda name: (round(gap.parts[name], 9), places[name]))
 
 
-def probability_below(successes: int, trials: int, target: float) -> float:
+def probability_below(successes: float, trials: float, target: float) -> float:
     """That the true rate lies below `target`: Beta(1 + k, 1 + n - k), a flat prior."""
     from scipy.special import betainc  # a third of a second, and only this needs it
 

@@ -118,7 +118,11 @@ class View:
     @property
     def slice(self) -> str:
         """The asked dimension of a row `p`, as SQL; a constant where none was asked."""
-        return f"coalesce({self._value(self.question.by)}, '{UNSET}')" if self.question.by else "NULL::text"
+        return self.sliced(self.question.by) if self.question.by else "NULL::text"
+
+    def sliced(self, dimension: str) -> str:
+        """The value of a dimension of a row `p`, `(unset)` where nobody told it; as SQL."""
+        return f"coalesce({self._value(dimension)}, '{UNSET}')"
 
     def _value(self, dimension: str) -> str:
         return f"p.{dimension}" if self.question.slice == "entry" else f"(p.latest ->> '{dimension}')"

@@ -1,50 +1,10 @@
-"""What holds the chain back, and what a goal needs."""
+"""What a goal needs of each step, and what if one were different."""
 
 from pydantic import Field
 
 from services.kpi.schemas.figures import Basis
 from shared.http.bodies import Answer
 from shared.money import Money
-
-
-class SuspectOut(Answer):
-    """One factor of the chain against its reference. `contribution` in deals won; `worth` the same in money."""
-
-    factor: str
-    ja: str
-    en: str
-    department: str
-    contribution: float
-    worth: Money | None
-    actual: float
-    reference: float
-    numerator: int
-    denominator: int
-    ci95: tuple[float, float] | None
-    probability_below: float | None = Field(description="that the true rate lies below the reference, Beta(1+k, 1+n-k)")
-    evidence: str = Field(description="confirmed from 0.90, suspected from 0.70, else none")
-
-
-class VerdictOut(Answer):
-    """The dearest factor there is evidence for; null while there is none."""
-
-    factor: str | None
-    evidence: str
-    text: str
-
-
-class BottleneckOut(Basis):
-    """The contributions add up to the gap. `blocked` names the first factor that is zero; then there are none."""
-
-    reference: str = Field(description="what it is held against: target, or the span before (previous)")
-    actual_won: float
-    planned_won: float
-    gap: float
-    blocked: str | None
-    factors: list[SuspectOut]
-    rank: list[str] = Field(description="factors that cost, the dearest first")
-    verdict: VerdictOut
-    reason: str | None = None
 
 
 class NeedOut(Answer):
