@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from services.kpi.api import ROUTERS
 from services.kpi.api.freezing import freeze_due
+from services.kpi.api.learning import Trained
 from services.kpi.api.stream import Watcher
 from services.kpi.commands.rebuilding import keep_folded
 from services.kpi.consumers import FactStore, keep_fresh, redrive
@@ -18,6 +19,7 @@ from shared.service import Periodic, Runtime, Service
 
 def _on_app(app: FastAPI, runtime: Runtime) -> None:
     app.state.watcher = Watcher(runtime)
+    app.state.trained = Trained(runtime)
 
 
 SERVICE = Service(

@@ -31,6 +31,7 @@ NOT_COUNTED = {
     "churn_hazard": "churns by months",
     "cac": "money by customers",
     "won_per_mql": "money by MQLs",
+    "score_lift": "a share by a share",
     "recycle_rate": "customers gone have no way that ended",
 }
 

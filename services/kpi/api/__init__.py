@@ -2,6 +2,7 @@
 
 from services.kpi.api.accuracy import router as accuracy
 from services.kpi.api.attribution import router as attribution
+from services.kpi.api.backtest import router as backtest
 from services.kpi.api.bottleneck import router as bottleneck
 from services.kpi.api.cohorts import router as cohorts
 from services.kpi.api.cooperation import router as cooperation
@@ -14,6 +15,7 @@ from services.kpi.api.goals import router as goals
 from services.kpi.api.journeys import router as journeys
 from services.kpi.api.kgi import router as kgi
 from services.kpi.api.measures import router as measures
+from services.kpi.api.models import router as models
 from services.kpi.api.planning import router as planning
 from services.kpi.api.plans import router as plans
 from services.kpi.api.records import router as records
@@ -23,7 +25,7 @@ from services.kpi.api.snapshots import router as snapshots
 from services.kpi.api.stream import router as stream
 
 ROUTERS = (
-    *(figures, families, records, cohorts, attribution, accuracy, bottleneck, cooperation),
-    *(decisions, differences, forecast, goals, journeys, kgi, measures, planning),
-    *(plans, reports, scenarios, snapshots, stream),
+    *(figures, families, records, cohorts, attribution, accuracy, backtest, bottleneck),
+    *(cooperation, decisions, differences, forecast, goals, journeys, kgi, measures),
+    *(models, planning, plans, reports, scenarios, snapshots, stream),
 )

@@ -36,6 +36,9 @@ ABOUT: Mapping[str, About] = {
     "mql": About(MARKETING, "cycle", "mql_acc"),
     "l2m": About(MARKETING, "cycle", "mql_acc", WILSON),
     "mql_acc": About(MARKETING, "cycle decided on", "eff_sql", WILSON),
+    "score_lift": About(
+        MARKETING, "MQL with a score", "mql", "AUC: Mann and Whitney 1947; Brier 1950; intervals: Wilson 1927"
+    ),
     "mql_accepted": About(INSIDE, "cycle", "eff_sql"),
     "mql_rejected": About(INSIDE, "cycle", "recycle_rate"),
     "frt": About(INSIDE, "MQL", "eff_sql", SURVIVAL),

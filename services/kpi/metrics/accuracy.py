@@ -1,8 +1,11 @@
 """How good forecasts and chances were (metrics.md section 3 and 4)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import fsum
+from operator import itemgetter
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,50 @@ def brier_skill(chances: Sequence[float], came: Sequence[int]) -> float | None:
 
 def auc(chances: Sequence[float], came: Sequence[int]) -> float | None:
     """The share of pairs in which who came had the higher chance, ties half (Mann and Whitney 1947)."""
-    ones = [chance for chance, one in zip(chances, came, strict=True) if one]
-    others = [chance for chance, one in zip(chances, came, strict=True) if not one]
-    if not ones or not others:
+    return auc_of([Scored(chance, 1, one) for chance, one in zip(chances, came, strict=True)])
+
+
+class Scored(NamedTuple):
+    """So many with this score, and how many of them came."""
+
+    score: float
+    trials: int
+    successes: int
+
+
+def auc_of(scored: Iterable[Scored]) -> float | None:
+    """The same, of counts by score."""
+    better, ones, others = 0.0, 0, 0
+    for _, together in groupby(sorted(scored), key=itemgetter(0)):
+        same = list(together)
+        came = sum(each.successes for each in same)
+        not_come = sum(each.trials for each in same) - came
+        better += came * (others + not_come / 2)
+        ones, others = ones + came, others + not_come
+    return better / (ones * others) if ones and others else None
+
+
+def brier_of(scored: Sequence[Scored]) -> float | None:
+    """Mean squared difference of chance and what came, of counts by chance."""
+    trials = sum(each.trials for each in scored)
+    if not trials:
         return None
-    better = fsum(1.0 if one > other else 0.5 if one == other else 0.0 for one in ones for other in others)
-    return better / (len(ones) * len(others))
+    missed = (each.successes * (1 - each.score) ** 2 for each in scored)
+    false = ((each.trials - each.successes) * each.score**2 for each in scored)
+    return (fsum(missed) + fsum(false)) / trials
+
+
+def top_of(scored: Iterable[Scored], parts: int) -> Scored:
+    """The best of `parts` equal parts by score: its lowest score, its number, and how many of them came.
+
+    Who has the lowest score too belongs to it, so it may be larger.
+    """
+    ordered = sorted(scored, reverse=True)
+    whole, found = sum(each.trials for each in ordered), Scored(0.0, 0, 0)
+    for score, together in groupby(ordered, key=itemgetter(0)):
+        if parts * found.trials >= whole:
+            break
+        same = list(together)
+        trials, came = sum(each.trials for each in same), sum(each.successes for each in same)
+        found = Scored(score, found.trials + trials, found.successes + came)
+    return found

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from services.kpi.domain.decisions import SMALLEST_SAMPLE
 from services.kpi.metrics import (
     acquisition,
     adoption,
@@ -30,22 +29,22 @@ from services.kpi.metrics import (
     renewals,
     response,
     retention,
+    scores,
     validity,
     voices,
     worth,
 )
 from services.kpi.metrics.entries import entered
-from services.kpi.metrics.figures import Figures, Metric
+from services.kpi.metrics.figures import Figures, Metric, least_sample
 from services.kpi.metrics.funnel import basis
 from services.kpi.metrics.question import ALL, UNSET, Cell, View
 from services.kpi.schemas.figures import Figure, FigureGroup, FigurePeriod, MetricOut, Window
 from shared.money import Money
 
-DEFAULT_SAMPLE = 5
 MOST_UNSET = 0.05
 MANY, WHOSE = frozenset({"owner", "campaign"}), ("lead", "opportunity", "won")
 FAMILIES = (
-    *(acquisition, passes, promises, response, appointments, deals, conversion, forecasting, occupancy),
+    *(acquisition, passes, scores, promises, response, appointments, deals, conversion, forecasting, occupancy),
     *(onboarding, recurring, retention, renewals, worth, recycling, feedback, obligations, handing, quality, joint),
     *(billing, effort, validity, pipeline_moves, coverage, phases, losses, voices, adoption),
 )
@@ -122,8 +121,7 @@ async def _values(view: View) -> set[str]:
 
 def _judged(figure: Figure, view: View) -> Figure:
     """With a mark where it stands on too few."""
-    least = view.decisions.setting(SMALLEST_SAMPLE, view.question.whole.start) or DEFAULT_SAMPLE
-    few = isinstance(figure.denominator, int) and 0 < figure.denominator < least
+    few = isinstance(figure.denominator, int) and 0 < figure.denominator < least_sample(view)
     return figure.model_copy(update={"small_sample": True}) if few else figure
 
 

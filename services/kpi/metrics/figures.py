@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from services.kpi.domain.decisions import SMALLEST_SAMPLE
 from services.kpi.metrics.exchange import NO_PLAN_RATE, money
 from services.kpi.metrics.question import Cell, View
 from services.kpi.metrics.rates import NO_BASE, rate
@@ -12,6 +13,7 @@ from services.kpi.schemas.figures import Figure
 Figures = Mapping[Cell, Figure]
 Compute = Callable[[View], Awaitable[Figures]]
 FLOW, COHORT, CLOSED, STOCK = "flow", "cohort", "closed", "stock"
+DEFAULT_SAMPLE = 5
 HELD = "at the end of the span, or at as_of where that is earlier"
 
 
@@ -29,6 +31,12 @@ class Metric:
     modes: Sequence[str] = (FLOW,)
     additive: bool = False
     records: Records = field(kw_only=True)
+
+
+def least_sample(view: View) -> int:
+    """Below so many nothing is ranked."""
+    found: int | None = view.decisions.setting(SMALLEST_SAMPLE, view.question.whole.start)
+    return found or DEFAULT_SAMPLE
 
 
 def count(value: int) -> Figure:

@@ -1,0 +1,1 @@
+"""Models learned from what became of leads and customers, judged before they are believed (metrics.md section 4)."""
