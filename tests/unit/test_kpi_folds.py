@@ -199,6 +199,8 @@ def test_an_ended_cycle_waits_for_its_day_until_the_next_begins() -> None:
     again = places(*ended, a_fact("lead_recycled", 40, lead="L", cycle=2))
     assert again[1:3] == [("recycle_waiting", day(10), day(40)), ("opp_lost", day(40), None)]
     assert again[3] == ("nurturing", day(40), None)
+    unheard = places(*ended, a_fact("mql_created", 41, lead="L", cycle=2))
+    assert unheard[2] == ("opp_lost", day(41), None), "it is its second, whoever did not tell that"
 
 
 def account(*facts: Fact, won: tuple[Passage, ...] = ()) -> Account:
@@ -276,6 +278,16 @@ def test_on_the_live_basis_a_deal_counts_from_its_billing() -> None:
     early = change(5, 10, contract="C")
     assert booked(account(restated, early, won=(won,)), LIVE) == [("new", first, 100)]
     assert booked(account(won=(deal(1, until=2, starts_on="2026-05-01"),)), LIVE) == []
+
+
+def test_what_becomes_live_together_is_sliced_by_all_that_was_told() -> None:
+    key = str(an_id("D"))
+    restated = contract(9, 90, key, starts_on="2026-04-20", contract="C", product="crm")
+    grown = change(12, 10, contract="C", segment="SMB")
+    found = account(restated, grown, won=(deal(30, channel="ads", product="sfa"),))
+    (first,) = [row for row in found.movements if row.basis == LIVE]
+    assert first.delta == 100
+    assert first.dimensions == {"channel": "ads", "segment": "SMB", "product": "sfa"}
 
 
 def test_an_account_in_two_currencies_is_gone_when_both_are() -> None:

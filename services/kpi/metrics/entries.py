@@ -1,7 +1,8 @@
 """Counts: entries into milestones in a span of time, and ends of the way.
 
 `value` counts the unit that was asked for (ways, people, companies), `passes` always ways, `unique` always people.
-`chained` leaves out what came from outside the chain: recycled leads, opportunities no SQL preceded.
+`chained` leaves out what came from outside the chain: recycled leads, opportunities no SQL preceded; `outside` are
+those. Who came both ways is one person, and in both.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,7 @@ WAY = "coalesce(p.lead_id::text || '/' || coalesce(p.cycle, 1), p.opportunity_id
 class Entries(NamedTuple):
     value: int = 0
     chained: int = 0
+    outside: int = 0
     passes: int = 0
     unique: int = 0
 
@@ -54,16 +56,17 @@ async def entries(view: View, milestones: Iterable[str], *, people: bool = False
     names = sorted(set(milestones))
     query = f"""
         SELECT milestone, {view.shown}, {counted(view)} AS value, {counted(view, "NOT outside")} AS chained,
-               count(*) AS passes, {"count(DISTINCT person)" if people else "0"} AS people
+               {counted(view, "outside")} AS outside, count(*) AS passes,
+               {"count(DISTINCT person)" if people else "0"} AS people
         FROM ({entered(view)}) AS e {view.cells("milestone")}
     """
     found: dict[Cell, dict[str, Entries]] = {}
     for row in await view.rows(query, {"milestones": names, "starts": view.starts}):
-        figures = Entries(row.value, row.chained, row.passes, row.people)
+        figures = Entries(row.value, row.chained, row.outside, row.passes, row.people)
         found.setdefault(cell_of(row), {})[row.milestone] = figures
     if "visitor" in names:
         for cell, visitors in (await visitors_of(view)).items():
-            found.setdefault(cell, {})["visitor"] = Entries(visitors, visitors, visitors, 0)
+            found.setdefault(cell, {})["visitor"] = Entries(visitors, visitors, 0, visitors, 0)
     return found
 
 

@@ -19,7 +19,7 @@ class Part(NamedTuple):
     which: str = "value"
 
     def of(self, found: Entries) -> int:
-        return found.value - found.chained if self.which == "outside" else int(getattr(found, self.which))
+        return int(getattr(found, self.which))
 
     @property
     def condition(self) -> str:

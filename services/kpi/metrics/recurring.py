@@ -45,16 +45,23 @@ class Course:
 NO_COURSE = Course()
 
 
+def beginnings(view: View) -> str:
+    """A table `accounts` before a query: each with when it began and the slice it began in."""
+    return f"""accounts AS (
+        SELECT p.account_id, p.at AS since, {view.slice} AS slice
+        FROM (SELECT DISTINCT ON (account_id) * FROM {{schema}}.movement
+              WHERE basis = :basis ORDER BY account_id, at) AS p
+        WHERE true {view.filters}
+    )"""
+
+
 def _each(view: View) -> str:
     """Tables before a query: `each` account in each window, with what it paid at both ends and every movement."""
     kinds = ", ".join(
         f"coalesce(sum(worth) FILTER (WHERE at >= starts AND kind = '{kind}'), 0) AS {kind}" for kind in KINDS
     )
     return f"""
-        WITH {RATES}, {WINDOWS}, accounts AS (
-            SELECT DISTINCT ON (p.account_id) p.account_id, p.at AS since, {view.slice} AS slice
-            FROM {{schema}}.movement p WHERE p.basis = :basis {view.filters} ORDER BY p.account_id, p.at
-        ), priced AS (
+        WITH {RATES}, {WINDOWS}, {beginnings(view)}, priced AS (
             SELECT m.account_id, m.at, m.kind, a.since, a.slice, m.delta * r.factor AS worth
             FROM {{schema}}.movement m JOIN accounts a USING (account_id) LEFT JOIN rates r USING (currency)
             WHERE m.basis = :basis AND m.at <= :as_of

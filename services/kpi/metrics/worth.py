@@ -10,7 +10,7 @@ from services.kpi.metrics.exchange import major, money
 from services.kpi.metrics.figures import Figures, Metric, no_value
 from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
 from services.kpi.metrics.rates import NO_BASE
-from services.kpi.metrics.recurring import OF_THE_END, Course, accounts, courses
+from services.kpi.metrics.recurring import OF_THE_END, Course, accounts, beginnings, courses
 from services.kpi.schemas.figures import Figure
 
 SETTING_MISSING = "setting_missing"
@@ -22,15 +22,15 @@ DEFAULT_PRIOR = 0.01
 async def exposure(view: View) -> Mapping[Cell, float]:
     """Customer-months under contract in each span (booked), a month being a twelfth of 365.25 days."""
     query = f"""
-        WITH {WINDOWS}
+        WITH {WINDOWS}, {beginnings(view)}
         SELECT {view.window_shown}, sum(extract(epoch FROM least(coalesce(until, w.ends), w.ends)
                                                          - greatest(at, w.starts)))::float8 AS seconds
-        FROM (SELECT p.at, p.until, {view.slice} AS slice FROM {{schema}}.customer_span p
-              WHERE p.at <= :as_of {view.filters}) AS s
+        FROM (SELECT x.at, x.until, a.slice FROM {{schema}}.customer_span x JOIN accounts a USING (account_id)
+              WHERE x.at <= :as_of) AS s
         JOIN windows w ON s.at < w.ends AND (s.until IS NULL OR s.until > w.starts)
         {view.window_cells()}
     """
-    rows = await view.rows(query, view.windows)
+    rows = await view.rows(query, {**view.windows, "basis": view.question.basis})
     return {cell_of(row): row.seconds / 86_400 / MONTH_DAYS for row in rows}
 
 

@@ -32,7 +32,7 @@ class Account:
 
 
 class _Change(NamedTuple):
-    """MRR up or down at a moment, and what told it was sliced by."""
+    """MRR up or down at a moment, and what it is sliced by: as was told, which may be before or after that moment."""
 
     at: datetime
     mrr: Amount
@@ -40,11 +40,11 @@ class _Change(NamedTuple):
 
 
 def _of_deal(at: datetime, mrr: Amount, deal: Passage) -> _Change:
-    return _Change(at, mrr, Telling(at, "field_sales", deal.dimensions))
+    return _Change(at, mrr, Telling(deal.at, "field_sales", deal.dimensions))
 
 
 def _of_fact(at: datetime, mrr: Amount, fact: Fact) -> _Change:
-    return _Change(at, mrr, Telling(at, fact.publisher, fact.dimensions))
+    return _Change(at, mrr, Telling(fact.occurred_at, fact.publisher, fact.dimensions))
 
 
 class _Deal(NamedTuple):
@@ -173,8 +173,9 @@ class _Course:
             deltas[change.mrr.currency] += change.mrr.amount
             self._balance[change.mrr.currency] += change.mrr.amount
         after = self._pays()
-        last = together[-1].told
-        sliced = self._about.at(at, last.publisher, last.values)
+        tellings = sorted((change.told for change in together), key=lambda telling: telling.at)
+        values = {name: value for telling in tellings for name, value in telling.values.items()}
+        sliced = self._about.at(at, tellings[-1].publisher, values)
         deal = self._about.deal(at)
         for currency, delta in sorted(deltas.items()):
             if delta:

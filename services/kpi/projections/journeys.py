@@ -117,8 +117,8 @@ def _link(opportunity: UUID, facts: Sequence[Fact], leads: dict[UUID, _Person]) 
 
 
 def _begins(ways: Sequence[Sequence[Fact]]) -> datetime | None:
-    """When the first of later cycles was opened."""
-    return min((fact.occurred_at for facts in ways for fact in facts if fact.type in FIRST["lead"]), default=None)
+    """When the first of later cycles was opened, or first heard of where nobody told that."""
+    return min((fact.occurred_at for facts in ways for fact in facts), default=None)
 
 
 def _passages(way: _Way, person: _Person | None) -> list[Passage]:
