@@ -28,5 +28,5 @@ recycle_overdue = _gauge("recycle_overdue", "Ended cycles waiting past the day t
 freshness = _gauge(
     "metric_freshness_seconds", "Since the moment up to which all a department told is known", "publisher"
 )
-unconserved = _gauge("conservation_broken", "Cycles or deals that stand without what must come first", "check")
+unconserved = _gauge("conservation_broken", "Cycles, deals or stages of the chain that do not add up", "check")
 gaps = _gauge("sequence_gaps_open", "Streams with a number missing for more than a minute")

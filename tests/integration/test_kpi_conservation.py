@@ -1,16 +1,20 @@
 """What cannot be without an earlier event is found when that event is missing, and nothing else is."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from services.kpi.app import SERVICE
+from services.kpi.exporter import export
 from services.kpi.metrics.conservation import CHECKS
 from shared.contracts import field_sales, inside_sales, marketing
 from shared.contracts.base import Event
 from shared.ids import told_id
+from shared.instruments import registry
 from tests.support.kpi import records, take, worked_example
+from tests.support.local import eventually
 from tests.support.rig import MakeRig, Rig
 
 LEAD, DEAL = told_id("lead", "A"), told_id("opportunity", "D")
@@ -86,3 +90,55 @@ async def test_the_worked_example_is_whole(kpi: Rig) -> None:
 async def test_a_loaded_history_may_begin_in_the_middle(kpi: Rig) -> None:
     await kpi.hand_over([kpi.record(LOST, DEAL, source="/load/old/field_sales", replay_only=True)])
     assert await broken(kpi) == {}
+
+
+async def test_the_chain_closes_in_every_slice_of_a_span(kpi: Rig) -> None:
+    told, _ = worked_example()
+    await take(kpi, records(kpi, told))
+    quarter = {"from": "2026-04-01", "to": "2026-07-01"}
+    answer = await kpi.client("viewer").get("/v1/conservation", params=quarter)
+    (chain,) = [check for check in answer.json()["checks"] if check["id"] == "chain"]
+    assert (chain["broken"], chain["looked_at"] > 9 * 4) == (0, True)
+    refused = await kpi.client("viewer").get("/v1/conservation", params={"from": "2026-07-01", "to": "2026-04-01"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "to")
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        ('UPDATE place SET latest = \'{"channel": "other"}\'', "slices"),
+        ("UPDATE opportunity_state SET opened_at = opened_at + interval '1 day'", "pipeline"),
+        ("UPDATE passage SET outside = true WHERE milestone = 'opportunity'", "pipeline"),
+        ('UPDATE opportunity_state SET latest = \'{"channel": "other"}\'', "pipeline"),
+        ("DELETE FROM opportunity_state", "pipeline"),
+        ("UPDATE opportunity_state SET status = 'open' WHERE status = 'won'", "pipeline"),
+        ("UPDATE passage SET until = NULL WHERE milestone = 'lost'", "edges"),
+    ],
+)
+async def test_rows_that_do_not_fit_each_other_are_found(kpi: Rig, change: str, check: str) -> None:
+    told, _ = worked_example()
+    await take(kpi, records(kpi, told))
+    async with kpi.database.transaction() as tx:
+        await tx.session.execute(text(change))
+    assert check in await broken(kpi)
+
+
+async def test_a_chain_that_does_not_close_is_named_and_exported(kpi: Rig) -> None:
+    """A deal won that comes from outside the chain is no goal of field sales, and yet a base of customer success."""
+    won = field_sales.DealWon(opportunity_id=DEAL, lead_id=LEAD, cycle=1, channel="ads")
+    for event in (OPENED, HANDED, STARTED, won):
+        await kpi.hand_over([kpi.record(event, LEAD)])
+    assert await broken(kpi) == {}
+    async with kpi.database.transaction() as tx:
+        await tx.session.execute(text("UPDATE passage SET outside = true WHERE milestone = 'won'"))
+    (check,) = [name for name in await broken(kpi) if name == "chain"]
+    examples = (await found(kpi))[check]["examples"]
+    assert {"all: customer_success", "channel=ads: customer_success"} <= set(examples)
+    exporting = asyncio.create_task(export(kpi.runtime))
+    try:
+        wanted = (await found(kpi))["chain"]["broken"]
+        gauge = "themodel_conservation_broken", {"check": "chain"}
+        await eventually(lambda: registry.get_sample_value(*gauge) == wanted, within=30)
+    finally:
+        exporting.cancel()
+        await asyncio.gather(exporting, return_exceptions=True)

@@ -4,8 +4,9 @@ in any order, again, late or never: they are what folding all facts anew makes.
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -14,6 +15,11 @@ from sqlalchemy import text
 from services.kpi.app import SERVICE
 from services.kpi.commands.folding import Folding, Touched
 from services.kpi.commands.recording import record
+from services.kpi.domain.decisions import Decisions
+from services.kpi.domain.periods import Period
+from services.kpi.domain.stages import READY_MADE
+from services.kpi.metrics.conservation import CHECKS
+from services.kpi.metrics.question import Question, View
 from services.kpi.models import CACHES, LIVE
 from services.kpi.projections.facts import Fact
 from shared.database import Database, Transaction
@@ -24,6 +30,7 @@ from tests.support.kpi_model import Model
 
 ANEW = "anew"
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
+SPAN = Period(date(2020, 1, 1), date(2027, 1, 1))
 EMPTY = "; ".join(f"DELETE FROM {table}" for table in ("fact", "stream_state", *(table.name for table in CACHES)))
 
 
@@ -62,8 +69,20 @@ class Incremental(KpiHistory):
 
     def teardown(self) -> None:
         """What never came until now comes, one by one, and the last first."""
+        self.run(_fits(self._database))
         for fact in self.the_rest():
             self.hear([fact])
+        self.run(_fits(self._database))
+
+
+async def _fits(database: Database) -> None:
+    """Whatever is missing, the tables fit each other, and the chain closes in every slice."""
+    async with database.transaction() as tx:
+        view = View(tx.session, Question(SPAN, ZoneInfo("UTC"), NOW), Decisions(READY_MADE["mql"], 1))
+        for check in CHECKS:
+            if check.id in ("slices", "edges", "pipeline", "chain"):
+                found = await check.find(view)
+                assert (check.id, found.broken, found.examples) == (check.id, 0, [])
 
 
 async def _differences(tx: Transaction) -> dict[str, tuple[int, int]]:

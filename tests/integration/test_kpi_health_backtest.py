@@ -96,7 +96,9 @@ async def test_by_quarter_filter_and_as_of(kpi: Rig) -> None:
     assert counted(first["before"][0])["risk"] == (0, 0)
     assert counted(second["before"][0])["risk"] == (1, 1)
     assert first["before"][0]["recall"]["reason"] == "no_base"
-    assert counted((await ask(kpi, segment="ENT"))["whole"][0])["risk"] == (0, 1)
+    for sliced in ("entry", "latest"):
+        only = await ask(kpi, segment="ENT", slice=sliced, cycles="first")
+        assert counted(only["whole"][0])["risk"] == (0, 1)
     early = await ask(kpi, as_of="2026-05-01T00:00:00Z")
     assert counted(early["whole"][0])["risk"] == (0, 0)
     assert early["quarters"][1]["is_partial"]

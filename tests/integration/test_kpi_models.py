@@ -114,7 +114,11 @@ async def test_below_the_floor_it_says_how_much_is_missing(kpi: Rig) -> None:
 
 async def test_of_a_company_of_which_nothing_is_told(kpi: Rig) -> None:
     for path in ("lead-score", "churn"):
-        for more in ({}, {"segment": "SMB"}, {"known_at": "2026-01-01T00:00:00Z"}):
+        for more in (
+            {},
+            {"slice": "latest", "segment": "SMB", "cycles": "first"},
+            {"known_at": "2026-01-01T00:00:00Z"},
+        ):
             card = await ask(kpi, path, **more)
             assert (card["reason"], card["base_rate"], card["population"]) == ("too_few", None, 0)
     book = await ask(kpi, "churn/accounts", known_at="2026-01-01T00:00:00Z")

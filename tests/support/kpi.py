@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from aiokafka import ConsumerRecord
@@ -92,3 +93,13 @@ async def ask(rig: Rig, path: str, **params: str) -> Any:
     answer = await rig.client("viewer").get(f"/v1/{path}", params={**YEAR, **params})
     assert answer.is_success, answer.text
     return answer.json()
+
+
+def closes(stages: Sequence[Mapping[str, Any]]) -> None:
+    """The chain of a funnel: each base is made of its parts, and what came from before is the goal before."""
+    for stage in stages:
+        parts = stage["base"]["parts"]
+        assert stage["base"]["value"] == parts["from_previous"] + parts["outside"] + parts["opening"]
+        assert min(parts.values()) >= 0
+    for before, after in pairwise(stages):
+        assert after["base"]["parts"]["from_previous"] == before["goal"]["value"]

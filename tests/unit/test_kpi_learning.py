@@ -1,5 +1,7 @@
 """What is learned, how it is judged, and why the rule stays: on invented rows with a known signal."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from random import Random
 from uuid import UUID
@@ -225,3 +227,9 @@ def test_rates_of_segments_are_drawn_towards_that_of_all() -> None:
     new.words["segment"][0] = "GOV"
     assert by_segment(data, new) == pytest.approx([overall])
     assert np.isnan(by_segment(data.only(np.zeros(1000, dtype=bool)), new)).all()
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    ask = "import sys, services.kpi.app; print(sorted({'sklearn', 'scipy', 'joblib'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

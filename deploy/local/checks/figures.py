@@ -37,8 +37,7 @@ async def figures(system: System) -> AsyncIterator[Finding]:
     for check in found["checks"]:
         if check["broken"]:
             told = f"not {check['en']}: {check['broken']} of {check['looked_at']} are not"
-            yield bad(
-                "figures", f"{told}, as {', '.join(check['examples'][:3])}", "see ConservationBroken in docs/runbook.md"
-            )
+            alert = "ChainDoesNotClose" if check["id"] == "chain" else "ConservationBroken"
+            yield bad("figures", f"{told}, as {', '.join(check['examples'][:3])}", f"see {alert} in docs/runbook.md")
     if found["holds"]:
         yield ok("figures", f"conservation holds; all is counted up to {found['fresh_to']}")

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from services.kpi.api.questions import Asked, FunnelAsked, MetricAsked, MrrAsked, viewing
+from services.kpi.api.questions import Asked, FunnelAsked, MetricAsked, MrrAsked, SpanAsked, viewing
 from services.kpi.api.records import found_metric, question_of
 from services.kpi.domain.stages import READY_MADE
 from services.kpi.metrics.about import ABOUT
@@ -73,10 +73,12 @@ async def get_mrr(request: Request, asked: Annotated[MrrAsked, Query()]) -> MrrO
 
 
 @router.get("/conservation")
-async def get_conservation(request: Request) -> ConservationOut:
-    """Whether anything stands without what must come first: then an event was lost, or a fold is wrong."""
+async def get_conservation(request: Request, asked: Annotated[SpanAsked, Query()]) -> ConservationOut:
+    """Whether anything stands without what must come first, and whether the chain closes in every slice of the span:
+    if not, an event was lost, or a fold is wrong."""
     runtime = request.app.state.runtime
-    async with viewing(runtime, Asked.model_validate({}).question(runtime)) as view:
+    question = Asked(begin=asked.begin, end=asked.end).question(runtime)
+    async with viewing(runtime, question) as view:
         found = await conservation(view)
     as_of = view.question.as_of
     return ConservationOut(

@@ -134,6 +134,15 @@ class MetricAsked(Asked):
     basis: Literal["booked", "live"] = Field("booked", description="recurring revenue from the win, or from billing")
 
 
+class SpanAsked(BaseModel):
+    """A span alone. Default: this month."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    begin: Day | None = Field(None, alias="from")
+    end: Day | None = Field(None, alias="to")
+
+
 class MrrAsked(Asked):
     basis: Literal["booked", "live"] = "booked"
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from services.kpi.metrics.learning.knowing import facts_of
 from services.kpi.metrics.question import View
 from services.kpi.metrics.rates import rate
 from services.kpi.metrics.renewals import A_YEAR
@@ -60,6 +61,7 @@ class Verdict:
 
 async def fates(view: View) -> Sequence[Fate]:
     """Everyone who left or renewed in the span, once for each of DAYS_BEFORE; the newest last."""
+    own = facts_of(view, "k.account_id = ANY(s.same)")
     query = f"""
         WITH outcomes AS MATERIALIZED (
             SELECT p.account_id, p.at, '{CHURNED}' AS outcome FROM {{schema}}.movement p
@@ -81,15 +83,15 @@ async def fates(view: View) -> Sequence[Fate]:
         SELECT s.account_id, s.at, s.outcome, s.days_before, h.band, h.score, coalesce(t.treated, false) AS treated,
                coalesce(t.alarmed, false) AS alarmed, width_bucket(s.at, CAST(:starts AS timestamptz[])) - 1 AS period
         FROM subjects s LEFT JOIN LATERAL (
-            SELECT f.data ->> 'band' AS band, (f.data ->> 'score')::float8 AS score FROM {view.facts} AS f
-            WHERE f.account_id = ANY(s.same) AND f.type = 'customer_success.health_changed.v1'
-              AND f.occurred_at <= s.moment AND f.recorded_at <= s.moment
+            SELECT f.data ->> 'band' AS band, (f.data ->> 'score')::float8 AS score
+            FROM {own} AS f
+            WHERE f.type = 'customer_success.health_changed.v1' AND f.occurred_at <= s.moment
+              AND f.recorded_at <= s.moment
             ORDER BY f.occurred_at DESC, f.recorded_at DESC, f.sequence DESC LIMIT 1
         ) AS h ON true LEFT JOIN LATERAL (
             SELECT bool_or({_ATTENDED}) AS treated,
                    bool_or(f.type = 'customer_success.churn_risk_raised.v1') AS alarmed
-            FROM {view.facts} AS f
-            WHERE f.account_id = ANY(s.same) AND f.occurred_at > s.moment AND f.occurred_at < s.at
+            FROM {own} AS f WHERE f.occurred_at > s.moment AND f.occurred_at < s.at
         ) AS t ON true
         ORDER BY s.at, s.account_id, s.outcome, s.days_before
     """

@@ -12,11 +12,12 @@ from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
 
 
 class Kept(NamedTuple):
-    """The base's parts beside the deals won, and how many of the base are under contract at the end."""
+    """The base's parts, and how many of the base are under contract at the end."""
 
     opening: int = 0
     outside: int = 0
     retained: int = 0
+    won: int = 0
 
 
 def _paying(moment: str, company: str) -> str:
@@ -57,7 +58,8 @@ async def kept(view: View) -> Mapping[Cell, Kept]:
     query = f"""
         {_base(view)}
         SELECT {view.window_shown}, {number} FILTER (WHERE part = 'opening') AS opening,
-               {number} FILTER (WHERE part = 'outside') AS outside, {number} FILTER (WHERE stays) AS retained
+               {number} FILTER (WHERE part = 'outside') AS outside, {number} FILTER (WHERE stays) AS retained,
+               {number} FILTER (WHERE part = 'won') AS won
         FROM (
             SELECT e.*, {_paying("w.ends", "e.company")} AS stays
             FROM (SELECT * FROM won UNION ALL SELECT * FROM opening UNION ALL SELECT * FROM outside) AS e
@@ -65,4 +67,4 @@ async def kept(view: View) -> Mapping[Cell, Kept]:
         ) AS f {view.window_cells()}
     """
     rows = await view.rows(query, view.windows)
-    return {cell_of(row): Kept(row.opening, row.outside, row.retained) for row in rows}
+    return {cell_of(row): Kept(row.opening, row.outside, row.retained, row.won) for row in rows}

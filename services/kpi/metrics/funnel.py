@@ -5,6 +5,7 @@ base of a stage = goal of the stage before + what came from outside the chain + 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.kpi.domain.periods import Period
 from services.kpi.domain.stages import MILESTONES, RETAINED, VISITOR, Chain, Cut
@@ -92,6 +93,37 @@ async def _read(view: View, chain: Chain) -> _Read:
     )
 
 
+class Equation(NamedTuple):
+    """One stage in bare counts: `base` as it is counted, beside the parts it is told to be made of."""
+
+    stage: str
+    base: int
+    parts: Parts
+    goal: int
+
+
+async def equations(view: View, chain: Chain) -> Mapping[Cell, list[Equation]]:
+    """Every stage of every cell, by entries in the span."""
+    view = view.with_question(mode="flow")
+    milestones = {name for cut in chain for name in (cut.base, cut.goal)} - {RETAINED}
+    counts, customers = await entries(view, milestones), await kept(view)
+    return {
+        cell: [
+            _equation(view, cut, counts.get(cell, {}), customers.get(cell, Kept()), first=place == 0)
+            for place, cut in enumerate(chain)
+        ]
+        for cell in {ALL, *counts, *customers}
+    }
+
+
+def _equation(view: View, cut: Cut, counts: Mapping[str, Entries], customers: Kept, *, first: bool) -> Equation:
+    parts, goal, _ = _Stage(view, cut, counts, customers, first=first).figures(Counted(0, 0))
+    base = counts.get(cut.base, NONE).value
+    if cut.goal == RETAINED:
+        base = customers.won + customers.outside + customers.opening
+    return Equation(cut.stage, base, parts, goal or 0)
+
+
 def _groups(view: View, chain: Chain, read: _Read, period: int | None, span: Period) -> list[GroupOut]:
     """One for each value of the asked dimension that has anything in the whole answer; `(unset)` always."""
     by = view.question.by
@@ -140,7 +172,7 @@ class _Stage:
         self._view, self._cut, self._counts, self._kept, self._first = view, cut, counts, kept, first
 
     def answer(self, cohort: Counted, cell: Cell, span: Period) -> StageOut:
-        parts, goal, reason = self._figures(cohort)
+        parts, goal, reason = self.figures(cohort)
         base = parts.from_previous + parts.outside + parts.opening
         segment = cell.value if self._view.question.by == "segment" else ""
         target = None
@@ -163,7 +195,7 @@ class _Stage:
             rate=quotient.model_copy(update={"target": target.rate if target else None}),
         )
 
-    def _figures(self, cohort: Counted) -> tuple[Parts, int | None, str | None]:
+    def figures(self, cohort: Counted) -> tuple[Parts, int | None, str | None]:
         """The base's parts, the goal, and why there is none."""
         cut, mode = self._cut, self._view.question.mode
         base = self._counts.get(cut.base, NONE)

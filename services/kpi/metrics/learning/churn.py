@@ -15,7 +15,7 @@ import numpy as np
 from services.kpi.domain.periods import cut
 from services.kpi.metrics.exchange import RATES, bound
 from services.kpi.metrics.learning.dataset import Dataset, Feature, of_rows, with_numbers
-from services.kpi.metrics.learning.knowing import SAMPLED, known_by, last_words, share_of
+from services.kpi.metrics.learning.knowing import SAMPLED, facts_of, known_by, last_words, share_of
 from services.kpi.metrics.learning.training import Recipe
 from services.kpi.metrics.question import View
 from shared.clock import start_of_day
@@ -148,8 +148,9 @@ def _query(view: View, sampled: str, strict: bool) -> str:
         SELECT extract(epoch FROM s.at)::float8 AS at, s.account_id AS whose, s.came, s.start, s.priced, k.*
         FROM subjects s CROSS JOIN LATERAL (
             SELECT {_KNOWN}, {last_words([feature.id for feature in WORDS])}
-            FROM {view.facts} AS f
-            WHERE f.account_id = ANY(s.same) AND f.occurred_at < s.at AND {known_by("s.at", strict)}
+            FROM {facts_of(view, "k.account_id = ANY(s.same)")} AS f
+            WHERE f.occurred_at < s.at AND {known_by("s.at", strict)}
+              AND (f.type <> {_OF_USE} OR {_since(365)})
         ) AS k
         ORDER BY s.at, s.account_id
     """
@@ -169,6 +170,7 @@ def _since(days: int) -> str:
     return f"f.occurred_at >= s.at - interval '{days} days'"
 
 
+_OF_USE = "'customer_success.usage_summarised.v1'"
 _USE, _TICKET, _CHANGE = _type("usage_summarised"), _type("ticket_opened"), _type("subscription_changed")
 _HEALTH, _PULSE, _REVIEW = _type("health_changed"), _type("pulse_recorded"), _type("promise_reviewed")
 _TERMS = f"({_type('contract_started')} OR {_type('contract_renewed')})"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.kpi.metrics.learning.dataset import Dataset, Encoder, Feature, Floats, Mask, encoder
 from services.kpi.metrics.learning.judging import line
@@ -68,16 +69,24 @@ class Fitted:
 
 def fit(data: Dataset, algorithm: str, features: Sequence[Feature]) -> Fitted:
     """Calibrated by the sigmoid through scores of rows each fold did not see; isotonic needs far more of them."""
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+    from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
     learned = encoder(data)
     plain = Fitted(algorithm, learned, _estimator(algorithm, learned, features), 1.0, 0.0)
-    matrix = plain._matrix(data)
-    folds = StratifiedGroupKFold(CALIBRATION_FOLDS, shuffle=True, random_state=SEED)
-    groups = np.unique(data.whose.astype(str), return_inverse=True)[1]
-    unseen = cross_val_predict(plain.estimator, matrix, data.came, groups=groups, cv=folds, method="decision_function")
+    matrix, folds = plain._matrix(data), PredefinedSplit(parts_of(data, CALIBRATION_FOLDS))
+    unseen = cross_val_predict(plain.estimator, matrix, data.came, cv=folds, method="decision_function")
     slope, intercept = _rising(unseen, data.came)
     return Fitted(algorithm, learned, plain.estimator.fit(matrix, data.came), slope, intercept)
+
+
+def parts_of(data: Dataset, parts: int) -> NDArray[np.int_]:
+    """The part of each row: those of one person or account are in one, and each part has as many it came to."""
+    _, place = np.unique(data.whose.astype(str), return_inverse=True)
+    had = np.bincount(place, weights=data.came) > 0
+    part = np.empty(len(had), dtype=int)
+    part[np.argsort(had, kind="stable")] = np.arange(len(had)) % parts
+    found: NDArray[np.int_] = part[place]
+    return found
 
 
 def _estimator(algorithm: str, learned: Encoder, features: Sequence[Feature]) -> Any:

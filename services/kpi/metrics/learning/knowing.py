@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-MOST_ROWS = 20_000  # to learn from: more hardly change a model of some dozen features
+from services.kpi.metrics.question import View
+
+MOST_ROWS = 10_000  # to learn from: more hardly change a model of some dozen features
 _PARTS = 1_000_000
 SAMPLED = f"abs(hashtextextended({{whose}}::text, 0) % {_PARTS}) < :share"
 """The same ones each time."""
@@ -11,6 +13,14 @@ SAMPLED = f"abs(hashtextextended({{whose}}::text, 0) % {_PARTS}) < :share"
 def share_of(population: int) -> int:
     """The parameter of SAMPLED, so that about MOST_ROWS are left."""
     return _PARTS if population <= MOST_ROWS else _PARTS * MOST_ROWS // population
+
+
+def facts_of(view: View, whose: str) -> str:
+    """The facts `k` of one person or account, as SQL in place of a table.
+
+    OFFSET 0: they are looked up by whose they are; the index by type and time would seem the better way to few of them.
+    """
+    return f"(SELECT k.* FROM {view.facts} AS k WHERE {whose} OFFSET 0)"
 
 
 def known_by(moment: str, strict: bool) -> str:

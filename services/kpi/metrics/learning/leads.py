@@ -9,7 +9,7 @@ from typing import Any
 
 from services.kpi.metrics.entries import HOLDS, entered
 from services.kpi.metrics.learning.dataset import Dataset, Feature, of_rows
-from services.kpi.metrics.learning.knowing import SAMPLED, known_by, last_words, share_of
+from services.kpi.metrics.learning.knowing import SAMPLED, facts_of, known_by, last_words, share_of
 from services.kpi.metrics.learning.training import Recipe
 from services.kpi.metrics.question import View
 from services.kpi.projections.facts import LEAD_CREATED, LEAD_RECYCLED, MQL_CREATED
@@ -89,8 +89,8 @@ def _rows(view: View, ripe: str, strict: bool) -> str:
                    count(DISTINCT f.data ->> 'kind') FILTER (WHERE {touches}) AS touch_kinds,
                    extract(epoch FROM s.at - max(f.occurred_at) FILTER (WHERE {touches}))::float8 / 86400
                        AS days_since_touch, {last}
-            FROM {view.facts} AS f
-            WHERE f.lead_id = s.lead_id AND f.occurred_at <= s.at AND {known_by("s.known_at", strict)}
+            FROM {facts_of(view, "k.lead_id = s.lead_id")} AS f
+            WHERE f.occurred_at <= s.at AND {known_by("s.known_at", strict)}
         ) AS k
         ORDER BY s.at, s.lead_id, s.cycle
     """
