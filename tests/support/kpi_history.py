@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from services.kpi.projections.facts import Fact
-from tests.support.facts import a_fact, an_id
+from tests.support.facts import a_fact, an_id, day
 
 NEW, MQL, CONTACTED, ACCEPTED, HANDED, RETURNED = "new", "mql", "contacted", "accepted", "handed", "returned"
 OPEN, LOST, WON, CUSTOMER, ENDED = "open", "lost", "won", "customer", "ended"
@@ -38,12 +38,15 @@ NEXT: dict[str, Sequence[Step]] = {
         ("subscription_changed", CUSTOMER),
         ("customer_accepted", CUSTOMER),
         ("onboarding_completed", CUSTOMER),
+        ("contract_renewed", CUSTOMER),
         AGAIN,
     ],
     ENDED: [AGAIN],
 }
 OF_DEAL = {HANDED, RETURNED, OPEN, LOST, WON, CUSTOMER}
-OF_ACCOUNT = {"subscription_changed", "customer_accepted", "onboarding_completed"}
+OF_ACCOUNT = {"subscription_changed", "customer_accepted", "onboarding_completed", "contract_renewed"}
+OF_NO_DEAL = OF_ACCOUNT - {"customer_accepted"}
+WORDS = ("appointment_held", "appointment_missed", "appointment_cancelled", "appointment_rescheduled")
 MONEY = {"opportunity_opened", "opportunity_updated", "deal_won", "contract_started"}
 AMOUNTS = st.sampled_from([None, 100, 250])
 PAUSES = st.sampled_from([0.01, 0.5, 3.0])
@@ -163,17 +166,34 @@ class KpiHistory(RuleBasedStateMachine):
         values: dict[str, Any] = {"lead": way.lead, "cycle": way.cycle} if way.lead else {}
         if kind in OF_ACCOUNT:
             values = (values if kind == "customer_accepted" else {}) | {"account": way.account, "contract": way.deal}
-        if stage in OF_DEAL and kind not in ("subscription_changed", "onboarding_completed"):
+        if stage in OF_DEAL and kind not in OF_NO_DEAL:
             values["opportunity"] = way.deal
         if kind == "contract_started":
             values |= {"account": way.account, "contract": way.deal, "opening_key": str(an_id(way.deal))}
+            values |= {"starts_on": str(day(way.at).date().replace(day=1)), "term_months": mrr and mrr // 50}
             way.pays = mrr = mrr or 70
+        if kind == "contract_renewed":
+            values |= {"renewal_on": "2027-05-01" if mrr else None, "term_months": mrr and mrr // 50}
         if kind == "subscription_changed":
             values["mrr"] = {None: -way.pays, 100: 100, 250: -(way.pays // 2)}[mrr] or 50
             way.pays += values["mrr"]
         elif kind in MONEY and mrr:
             values["mrr"] = mrr
         return values
+
+    @precondition(lambda self: any(way.lead and way.stage in OF_DEAL for way in self.ways))
+    @rule(which=st.integers(0, 4), word=st.sampled_from([None, *WORDS]), name=st.sampled_from("NM"), pause=PAUSES)
+    def a_first_meeting_is_told_of(self, which: int, word: str | None, name: str, pause: float) -> None:
+        """It is set, or a word comes of it: of this one, or of whichever there is."""
+        ways = [way for way in self.ways if way.lead and way.stage in OF_DEAL]
+        way = ways[which % len(ways)]
+        at = self._later(pause)
+        values: dict[str, Any] = {"opportunity": way.deal, "start_at": day(at + 2).isoformat()}
+        if word is None or name == "M":
+            values["appointment_id"] = str(an_id(f"{name} of {way.deal}"))
+        if word is None:
+            values |= {"lead": way.lead, "cycle": way.cycle}
+        self.tell(word or "appointment_set", at, way.name, **values)
 
     @precondition(lambda self: self.ways and not self.merged)
     @rule(pause=PAUSES)

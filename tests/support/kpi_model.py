@@ -33,7 +33,8 @@ class Model:
     """Of some facts, in any order, whatever is missing among them."""
 
     def __init__(self, facts: Sequence[Fact]) -> None:
-        self.facts = in_order(facts)
+        self.facts = [fact for fact in in_order(facts) if fact.type not in told.APPOINTMENT_TYPES]
+        self._meetings = [fact for fact in in_order(facts) if fact.type in told.APPOINTMENT_TYPES]
         self.deals = {fact.opportunity_id for fact in self.facts if fact.opportunity_id}
 
     def of_deal(self, deal: UUID) -> list[Fact]:
@@ -72,6 +73,42 @@ class Model:
                 won = named
             is_won = fact.type == told.DEAL_WON or (is_won and fact.type not in (told.DEAL_LOST, told.DEAL_REOPENED))
         return won
+
+    def appointments(self) -> dict[str, tuple[str, bool, bool, bool, int]]:
+        """When each was to be, whether it was held, missed or cancelled, and how often it was moved."""
+        first: dict[str, Fact] = {}
+        for fact in self._meetings:
+            if fact.type == told.APPOINTMENT_SET:
+                first.setdefault(fact.data["appointment_id"], fact)
+        words: defaultdict[str, list[Fact]] = defaultdict(list)
+        for fact in self._meetings:
+            before = [
+                key
+                for key, set_ in first.items()
+                if set_.opportunity_id == fact.opportunity_id and set_.occurred_at <= fact.occurred_at
+            ]
+            words[fact.data.get("appointment_id") or (before[-1] if before else "")].append(fact)
+        found = {}
+        for key, set_ in first.items():
+            kinds = [word.type for word in words[key]]
+            moved = [word.data["start_at"] for word in words[key] if word.type == told.APPOINTMENT_RESCHEDULED]
+            held = told.APPOINTMENT_HELD in kinds
+            missed, cancelled = (
+                kind in kinds and not held for kind in (told.APPOINTMENT_MISSED, told.APPOINTMENT_CANCELLED)
+            )
+            start = (moved or [set_.data["start_at"]])[-1]
+            found[key] = start, held, missed, cancelled, len(moved)
+        return found
+
+    def terms(self) -> dict[tuple[UUID, str], int | None]:
+        """Of each contract the days a term of it was told to end on, with its length as last told."""
+        found = {}
+        for fact in self.facts:
+            if fact.type in told.TERM_TYPES and fact.contract_id:
+                starts, months, named = (fact.data.get(name) for name in ("starts_on", "term_months", "renewal_on"))
+                if named or (starts and months):
+                    found[fact.contract_id, named or _months_on(starts, months)] = months
+        return found
 
     def cycles(self) -> dict[Cycle, list[Fact]]:
         found: defaultdict[Cycle, list[Fact]] = defaultdict(list)
@@ -124,3 +161,9 @@ class Model:
             if fact.type == told.SUBSCRIPTION_CHANGED and fact.account_id and fact.mrr:
                 found[self.root(fact.account_id)] += fact.mrr.amount
         return {customer: amount for customer, amount in found.items() if amount}
+
+
+def _months_on(starts: str, months: int) -> str:
+    """Contracts of these histories start on the first of a month."""
+    year, month, day = map(int, starts.split("-"))
+    return f"{year + (month + months - 1) // 12}-{(month + months - 1) % 12 + 1:02}-{day:02}"

@@ -20,7 +20,18 @@ from services.kpi.projections.accounts import fold_account
 from services.kpi.projections.facts import Fact
 from services.kpi.projections.identity import fold_aliases, journeys
 from services.kpi.projections.journeys import fold_journey
-from services.kpi.projections.rows import BOOKED, FUNNEL, LIVE, CustomerSpan, Movement, OpportunityState, Passage, Place
+from services.kpi.projections.rows import (
+    BOOKED,
+    FUNNEL,
+    LIVE,
+    Appointment,
+    CustomerSpan,
+    Movement,
+    OpportunityState,
+    Passage,
+    Place,
+    Term,
+)
 from tests.support.kpi_history import KpiHistory
 from tests.support.kpi_model import RESULTS, Model
 
@@ -41,6 +52,8 @@ class Folded:
     places: list[Place] = field(default_factory=list)
     movements: list[Movement] = field(default_factory=list)
     spans: list[CustomerSpan] = field(default_factory=list)
+    appointments: list[Appointment] = field(default_factory=list)
+    terms: list[Term] = field(default_factory=list)
 
     @classmethod
     def of(cls, facts: Sequence[Fact]) -> "Folded":
@@ -49,6 +62,7 @@ class Folded:
             found.passages += journey.passages
             found.states += journey.states
             found.places += journey.places
+            found.appointments += journey.appointments
         roots = {alias.id: alias.canonical_id for alias in fold_aliases(f for f in facts if f.type in told.MERGE_TYPES)}
         of: defaultdict[UUID, tuple[list[Fact], list[Passage]]] = defaultdict(lambda: ([], []))
         for fact in facts:
@@ -62,10 +76,12 @@ class Folded:
             found.movements += account.movements
             found.spans += account.spans
             found.passages += account.passages
+            found.terms += account.terms
         return found
 
     def rows(self) -> list[str]:
-        return sorted(map(repr, [*self.passages, *self.states, *self.places, *self.movements, *self.spans]))
+        rows = (self.passages, self.states, self.places, self.movements, self.spans, self.appointments, self.terms)
+        return sorted(repr(row) for kind in rows for row in kind)
 
 
 def holds(rows: Sequence[Any]) -> list[Any]:
@@ -112,6 +128,15 @@ def agree_on_money(found: Folded, model: Model) -> None:
     assert sorted(under_contract, key=str) == sorted((c for c, paid in model.paid().items() if paid > 0), key=str)
 
 
+def agree_on_appointments_and_terms(found: Folded, model: Model) -> None:
+    meetings = holds(found.appointments)
+    assert {
+        str(m.appointment_id): (m.start_at.isoformat(), m.held, m.missed, m.cancelled, m.moves) for m in meetings
+    } == model.appointments()
+    assert {(t.contract_id, str(t.due_on)): t.term_months for t in holds(found.terms)} == model.terms()
+    assert len(holds(found.terms)) == len(model.terms()), "one term is told twice"
+
+
 def nothing_exceeds_what_came_before_it(found: Folded) -> None:
     """A later milestone implies the earlier ones, entered or skipped: no rate of who got so far is above 100 %."""
     reached: defaultdict[str, set[Any]] = defaultdict(set)
@@ -131,6 +156,7 @@ class Folds(KpiHistory):
         agree_on_ways(found, model)
         agree_on_deals(found, model)
         agree_on_money(found, model)
+        agree_on_appointments_and_terms(found, model)
         nothing_exceeds_what_came_before_it(found)
 
     def teardown(self) -> None:

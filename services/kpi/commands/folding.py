@@ -156,7 +156,8 @@ class Folding:
     async def _forget_journeys(self, leads: set[UUID], opportunities: set[UUID]) -> set[UUID]:
         query = f"""
             WITH states AS (DELETE FROM {self._target}.opportunity_state WHERE opportunity_id = ANY($2::uuid[])),
-            places AS (DELETE FROM {self._target}.place WHERE lead_id = ANY($1::uuid[]))
+            places AS (DELETE FROM {self._target}.place WHERE lead_id = ANY($1::uuid[])),
+            appointments AS (DELETE FROM {self._target}.appointment WHERE opportunity_id = ANY($2::uuid[]))
             DELETE FROM {self._target}.passage WHERE milestone NOT IN ('customer', 'onboarded')
             AND (lead_id = ANY($1::uuid[]) OR opportunity_id = ANY($2::uuid[]))
             RETURNING milestone, coalesce(account_id, lead_id, opportunity_id)
@@ -171,6 +172,7 @@ class Folding:
                 models.passage: [cache_row(row) for way in found for row in way.passages],
                 models.opportunity_state: [cache_row(row) for way in found for row in way.states],
                 models.place: [cache_row(row) for way in found for row in way.places],
+                models.appointment: [cache_row(row) for way in found for row in way.appointments],
             },
             self._target,
         )
@@ -209,6 +211,7 @@ class Folding:
         for table, where in (
             ("movement", "account_id"),
             ("customer_span", "account_id"),
+            ("term", "account_id"),
             ("passage", "milestone IN ('customer', 'onboarded') AND coalesce(account_id, lead_id, opportunity_id)"),
         ):
             query = f"DELETE FROM {self._target}.{table} WHERE {where} = ANY($1::uuid[])"
@@ -221,6 +224,7 @@ class Folding:
                 models.movement: [cache_row(row) for account in found for row in account.movements],
                 models.customer_span: [cache_row(row) for account in found for row in account.spans],
                 models.passage: [cache_row(row) for account in found for row in account.passages],
+                models.term: [cache_row(row) for account in found for row in account.terms],
             },
             self._target,
         )

@@ -16,12 +16,14 @@ from services.kpi.models import LIVE
 from services.kpi.projections.facts import Amount, Fact
 from services.kpi.projections.rows import (
     Alias,
+    Appointment,
     CustomerSpan,
     DayFigure,
     Movement,
     OpportunityState,
     Passage,
     Place,
+    Term,
 )
 from shared.contracts.base import DIMENSIONS
 from shared.line import fetch
@@ -34,7 +36,7 @@ COLUMNS = (
 _FIRST, _LAST = COLUMNS.index("reference") + 1, COLUMNS.index("reference") + 1 + len(DIMENSIONS)
 
 
-_KINDS = (Passage, OpportunityState, Place, Movement, CustomerSpan, DayFigure, Alias)
+_KINDS = (Passage, OpportunityState, Place, Appointment, Movement, CustomerSpan, Term, DayFigure, Alias)
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
 _READ: Mapping[type, tuple[Sequence[str], Callable[[Any], Any]]] = {
     kind: (names, attrgetter(*names)) for kind, names in _NAMES.items()

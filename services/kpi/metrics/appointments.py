@@ -6,59 +6,22 @@ An appointment counts in the span its meeting was last set for. One that is past
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.kpi.metrics.entries import HOLDS
 from services.kpi.metrics.figures import CLOSED, Figures, Metric, count, nothing, ratio, zero
 from services.kpi.metrics.question import View, cell_of
 from services.kpi.metrics.records import Records, Source
 from services.kpi.schemas.figures import Figure
 
-SET = "inside_sales.appointment_set.v1"
-HELD, MISSED, CANCELLED, MOVED = (
-    f"field_sales.appointment_{name}.v1" for name in ("held", "missed", "cancelled", "rescheduled")
-)
-
 
 def meetings(view: View) -> str:
-    """Appointments whose meeting was to be in the span, with what was told of each by as_of. As SQL.
-
-    What is told of an opportunity's appointment without saying which is told of its latest.
-    """
+    """Appointments whose meeting was to be in the span, with what was known of each by as_of. As SQL."""
     return f"""
-        WITH arranged AS (
-            SELECT DISTINCT ON (f.data ->> 'appointment_id') f.*, f.data ->> 'appointment_id' AS appointment,
-                   (f.data ->> 'opportunity_id')::uuid AS deal
-            FROM {view.facts} AS f WHERE f.type = '{SET}' ORDER BY f.data ->> 'appointment_id', f.occurred_at
-        ), told AS (
-            SELECT f.type, f.occurred_at, f.data, coalesce(f.data ->> 'appointment_id', (
-                SELECT a.appointment FROM arranged a WHERE a.deal = f.opportunity_id AND a.occurred_at <= f.occurred_at
-                ORDER BY a.occurred_at DESC LIMIT 1
-            )) AS appointment
-            FROM {view.facts} AS f WHERE f.type = ANY(:told)
-        ), known AS (
-            SELECT a.appointment, bool_or(t.type = '{HELD}') AS held, bool_or(t.type = '{MISSED}') AS missed,
-                   bool_or(t.type = '{CANCELLED}') AS cancelled, count(*) FILTER (WHERE t.type = '{MOVED}') AS moves,
-                   (array_agg((t.data ->> 'start_at')::timestamptz ORDER BY t.occurred_at DESC)
-                    FILTER (WHERE t.type = '{MOVED}'))[1] AS moved_to
-            FROM arranged a JOIN told t USING (appointment) GROUP BY 1
-        )
-        SELECT p.*, {view.slice} AS slice, width_bucket(p.at, CAST(:starts AS timestamptz[])) - 1 AS period
-        FROM (
-            SELECT a.lead_id, a.cycle, a.deal AS opportunity_id, a.account_id, a.appointment, {_DIMENSIONS},
-                   to_jsonb(a) AS latest, coalesce(k.moved_to, (a.data ->> 'start_at')::timestamptz) AS at,
-                   coalesce(k.held, false) AS held, coalesce(k.missed, false) AND NOT coalesce(k.held, false) AS missed,
-                   coalesce(k.cancelled, false) AND NOT coalesce(k.held, false) AS cancelled,
-                   coalesce(k.moves, 0) AS moves
-            FROM arranged a LEFT JOIN known k USING (appointment)
-        ) AS p
-        WHERE p.at >= :from AND p.at < :to {view.filters}
+        SELECT p.start_at AS at, p.appointment_id::text AS appointment, p.held, p.missed, p.cancelled, p.moves,
+               p.lead_id, p.cycle, p.opportunity_id, p.account_id,
+               {view.slice} AS slice, width_bucket(p.start_at, CAST(:starts AS timestamptz[])) - 1 AS period
+        FROM {{schema}}.appointment p
+        WHERE p.start_at >= :from AND p.start_at < :to AND {HOLDS} {view.filters}
     """
-
-
-_DIMENSIONS = "a.channel, a.campaign, a.segment, a.industry, a.product, a.price_band, a.region, a.owner"
-
-
-def parameters(view: View) -> dict[str, Any]:
-    """Those of `meetings`."""
-    return {"told": [HELD, MISSED, CANCELLED, MOVED], "starts": view.starts}
 
 
 def _of(figure: Callable[[Any], Figure]) -> Any:
@@ -72,7 +35,7 @@ def _of(figure: Callable[[Any], Figure]) -> Any:
         """
         return {
             cell_of(row): figure(row).model_copy(update={"more": _more(row)})
-            for row in await view.rows(query, parameters(view))
+            for row in await view.rows(query, {"starts": view.starts})
         }
 
     return compute
@@ -91,7 +54,7 @@ def _records(numerator: str, denominator: str) -> Records:
                    jsonb_build_object({figures}) AS figures
             FROM ({meetings(view)}) AS m
         """
-        return Source(query, parameters(view))
+        return Source(query, {"starts": view.starts})
 
     return source
 

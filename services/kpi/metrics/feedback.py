@@ -19,6 +19,7 @@ from services.kpi.metrics.rates import NO_BASE
 from services.kpi.metrics.records import Records, Source, entries_of
 from services.kpi.metrics.standing import GIVEN, UPDATED
 from services.kpi.metrics.survival import OPEN, REACHED, incidence
+from services.kpi.models import FEEDBACK
 from services.kpi.schemas.figures import Figure
 
 DAY = 86_400.0
@@ -48,14 +49,17 @@ def items(view: View) -> str:
                min(u.data ->> 'change') AS change, {reached} AS acked_at,
                {step.format("'acted'")} AS acted_at, {step.format("'closed'")} AS closed_at
         FROM (
-            SELECT DISTINCT ON (f.data ->> 'feedback_id') f.*, f.occurred_at AS sent, to_jsonb(f) AS latest,
-                   f.data ->> 'feedback_id' AS feedback_id, f.data ->> 'sender' AS sender,
-                   f.data ->> 'receiver' AS receiver, f.data ->> 'kind' AS kind
-            FROM {view.facts} AS f WHERE f.type = ANY(:given) ORDER BY f.data ->> 'feedback_id', f.occurred_at
+            SELECT DISTINCT ON (f.{FEEDBACK}) f.*, f.occurred_at AS sent, to_jsonb(f) AS latest,
+                   f.{FEEDBACK} AS feedback_id, f.data ->> 'sender' AS sender, f.data ->> 'receiver' AS receiver,
+                   f.data ->> 'kind' AS kind
+            FROM {view.facts} AS f WHERE f.type = ANY(:given) AND f.occurred_at >= :from AND f.occurred_at < :to
+            ORDER BY f.{FEEDBACK}, f.occurred_at
         ) AS p
-        LEFT JOIN (SELECT * FROM {view.facts} AS x WHERE x.type = ANY(:updated)) AS u
-          ON u.data ->> 'feedback_id' = p.feedback_id
-        WHERE p.sent >= :from AND p.sent < :to {view.filters}
+        LEFT JOIN {view.facts} AS u ON u.type = ANY(:updated) AND u.{FEEDBACK} = p.feedback_id
+        WHERE NOT EXISTS (
+            SELECT FROM {view.facts} AS b
+            WHERE b.type = ANY(:given) AND b.{FEEDBACK} = p.feedback_id AND b.occurred_at < :from
+        ) {view.filters}
         GROUP BY p.sent, p.feedback_id, p.sender, p.receiver, p.lead_id, p.opportunity_id, p.account_id, p.kind, 8, 9
     """
 

@@ -11,18 +11,18 @@ from decimal import Decimal
 from typing import Any
 
 from services.kpi.domain.decisions import RENEWAL_GRACE_DAYS
+from services.kpi.metrics.entries import HOLDS, days_bound
 from services.kpi.metrics.exchange import RATES, bound, money
 from services.kpi.metrics.figures import CLOSED, Figures, Metric, no_value, nothing, ratio, unpriced
 from services.kpi.metrics.question import View, cell_of
 from services.kpi.metrics.rates import NO_BASE
 from services.kpi.metrics.records import Source
+from services.kpi.models import PAID
+from services.kpi.projections.facts import CONTRACT_STARTED, SUBSCRIPTION_CHANGED
 from services.kpi.schemas.figures import Figure
-from shared.contracts.base import DIMENSIONS
 
 DEFAULT_GRACE = 30
 A_YEAR = 12
-_TERMS = ("customer_success.contract_started.v1", "customer_success.contract_renewed.v1")
-_CHANGED = "customer_success.subscription_changed.v1"
 
 
 def due(view: View) -> str:
@@ -30,41 +30,34 @@ def due(view: View) -> str:
 
     What a change of MRR does not say the contract of is the account's only one's.
     """
-    told = "(p.data ->> 'renewal_on')::date"
-    latest = "to_jsonb(p)" if view.question.slice == "latest" else "NULL::jsonb"
-    ending = "(p.data ->> 'starts_on')::date + make_interval(months => (p.data ->> 'term_months')::int)"
-    midnight = "(coalesce({told}, ({ending})::date)::timestamp AT TIME ZONE :zone)"
     return f"""
-        WITH {RATES}, told AS MATERIALIZED (
-            SELECT p.contract_id, p.account_id, p.type, p.occurred_at, p.mrr_amount, p.mrr_currency, p.cycle,
-                   {", ".join(f"p.{name}" for name in DIMENSIONS)}, {latest} AS latest,
-                   {midnight.format(told=told, ending=ending)} AS at,
-                   coalesce((p.data ->> 'term_months')::int, :year) < :year AS monthly
-            FROM {view.facts} AS p WHERE p.type = ANY(:terms)
-        ), terms AS (
-            SELECT DISTINCT ON (contract_id, at) p.* FROM told p WHERE p.at >= :from AND p.at < :to AND p.at < :until
-            ORDER BY contract_id, at, occurred_at DESC
-        ), due AS (
-            SELECT p.contract_id, p.account_id, p.at, p.monthly, {view.slice} AS slice,
-                   width_bucket(p.at, CAST(:starts AS timestamptz[])) - 1 AS period
-            FROM terms p WHERE true {view.filters}
+        WITH {RATES}, due AS (
+            SELECT p.contract_id, p.account_id, p.midnight AS at, coalesce(p.term_months, :year) < :year AS monthly,
+                   {view.slice} AS slice, width_bucket(p.midnight, CAST(:starts AS timestamptz[])) - 1 AS period
+            FROM (
+                SELECT DISTINCT ON (p.contract_id, p.due_on) p.*,
+                       p.due_on::timestamp AT TIME ZONE :zone AS midnight
+                FROM {{schema}}.term p WHERE p.due_on >= :first AND p.due_on < :last AND {HOLDS}
+                ORDER BY p.contract_id, p.due_on, p.at DESC
+            ) AS p WHERE p.midnight < :until {view.filters}
+        ), paid AS MATERIALIZED (
+            SELECT f.type, f.contract_id, f.account_id, f.occurred_at AS at, f.mrr_amount * r.factor AS worth
+            FROM (SELECT DISTINCT account_id FROM due) AS d
+            JOIN (SELECT * FROM {view.facts} AS f WHERE {PAID}) AS f USING (account_id)
+            LEFT JOIN rates r ON r.currency = f.mrr_currency
         ), alone AS (
-            SELECT account_id, (array_agg(contract_id))[1] AS contract_id FROM told
-            WHERE account_id IN (SELECT account_id FROM due)
+            SELECT account_id, (array_agg(contract_id))[1] AS contract_id FROM paid WHERE type <> :changed
             GROUP BY account_id HAVING count(DISTINCT contract_id) = 1
         ), changes AS (
-            SELECT p.contract_id, p.occurred_at AS at, p.mrr_amount * r.factor AS worth
-            FROM (SELECT DISTINCT ON (contract_id) * FROM told
-                  WHERE type = :started AND contract_id IN (SELECT contract_id FROM due)
-                  ORDER BY contract_id, occurred_at DESC) AS p LEFT JOIN rates r ON r.currency = p.mrr_currency
+            (SELECT DISTINCT ON (contract_id) contract_id, at, worth FROM paid WHERE type = :started
+             ORDER BY contract_id, at DESC)
             UNION ALL
-            SELECT coalesce(p.contract_id, alone.contract_id), p.occurred_at, p.mrr_amount * r.factor
-            FROM {view.facts} AS p LEFT JOIN alone USING (account_id) LEFT JOIN rates r ON r.currency = p.mrr_currency
-            WHERE p.type = :changed AND p.account_id IN (SELECT account_id FROM due)
+            SELECT coalesce(p.contract_id, alone.contract_id), p.at, p.worth
+            FROM paid p LEFT JOIN alone USING (account_id) WHERE p.type = :changed
         )
         SELECT d.*, coalesce(sum(c.worth) FILTER (WHERE c.at < d.at), 0) AS before,
                coalesce(sum(c.worth) FILTER (WHERE c.at < least(d.at + make_interval(days => :grace), :until)), 0)
-                   AS after, bool_or(c.worth IS NULL) AS unpriced
+                   AS after, bool_or(c.at IS NOT NULL AND c.worth IS NULL) AS unpriced
         FROM due d LEFT JOIN changes c USING (contract_id)
         GROUP BY d.contract_id, d.account_id, d.at, d.monthly, d.slice, d.period
     """
@@ -74,9 +67,9 @@ def parameters(view: View) -> dict[str, Any]:
     """Those of `due`."""
     grace = view.decisions.setting(RENEWAL_GRACE_DAYS, view.question.whole.start) or DEFAULT_GRACE
     return {
-        "terms": list(_TERMS),
-        "started": _TERMS[0],
-        "changed": _CHANGED,
+        **days_bound(view),
+        "started": CONTRACT_STARTED,
+        "changed": SUBSCRIPTION_CHANGED,
         "year": A_YEAR,
         "zone": view.question.zone.key,
         "starts": view.starts,

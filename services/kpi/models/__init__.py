@@ -25,11 +25,16 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from services.kpi.models.base import Base
 from services.kpi.models.decided import DecisionVersion, SettingVersion, StageDefinition, TargetVersion
+from services.kpi.projections.facts import CONTRACT_RENEWED, CONTRACT_STARTED, SUBSCRIPTION_CHANGED
 from shared.contracts.base import DIMENSIONS
 
 __all__ = ["Base", "DecisionVersion", "SettingVersion", "StageDefinition", "TargetVersion"]
 LIVE = "public"
 """The schema of the tables in use; a replay and a look at the past have theirs."""
+PAID = f"type IN ('{CONTRACT_STARTED}', '{CONTRACT_RENEWED}', '{SUBSCRIPTION_CHANGED}')"
+"""Facts of whose contracts there are and what is paid for them. They have an index; a query that says so finds it."""
+FEEDBACK = "data ->> 'feedback_id'"
+"""The item a fact of feedback tells of, indexed too."""
 
 
 def _instant(name: str, *, nullable: bool = False) -> Column[Any]:
@@ -81,6 +86,8 @@ fact = Table(
     Index("ix_fact_reference", "reference", postgresql_where=text("reference IS NOT NULL")),
     Index("ix_fact_recorded", "recorded_at"),
     Index("ix_fact_type", "type", "occurred_at"),
+    Index("ix_fact_paid", "account_id", postgresql_where=text(PAID)),
+    Index("ix_fact_feedback", text(f"({FEEDBACK})"), postgresql_where=text(f"{FEEDBACK} IS NOT NULL")),
 )
 passage = Table(
     "passage",
@@ -176,6 +183,36 @@ customer_span = Table(
     Index("ix_customer_span_at", "at"),
 )
 
+appointment = Table(
+    "appointment",
+    Base.metadata,
+    Column("opportunity_id", Uuid, primary_key=True),
+    Column("appointment_id", Uuid, primary_key=True),
+    Column("at", DateTime(timezone=True), primary_key=True),
+    _instant("until", nullable=True),
+    _instant("start_at"),
+    *(Column(name, Boolean, nullable=False) for name in ("held", "missed", "cancelled")),
+    Column("moves", Integer, nullable=False),
+    _id("lead_id"),
+    Column("cycle", Integer),
+    _id("account_id"),
+    *_sliced(),
+    Index("ix_appointment_start", "start_at"),
+)
+term = Table(
+    "term",
+    Base.metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("contract_id", Uuid, primary_key=True),
+    Column("due_on", Date, primary_key=True),
+    Column("at", DateTime(timezone=True), primary_key=True),
+    _instant("until", nullable=True),
+    Column("term_months", Integer),
+    Column("cycle", Integer),
+    *_sliced(),
+    Index("ix_term_due", "due_on"),
+)
+
 
 def _days(name: str) -> Table:
     return Table(
@@ -213,7 +250,7 @@ stream_state = Table(
     postgresql_with={"fillfactor": 70},
 )
 
-CACHES = (passage, opportunity_state, place, movement, customer_span, visit_day, spend_day, alias)
+CACHES = (passage, opportunity_state, place, appointment, movement, customer_span, term, visit_day, spend_day, alias)
 """Folded from `fact`; read at a past state of knowledge, they are folded into temporary tables of the same shape."""
 REPLAYED = (fact, stream_state, *CACHES)
 """What a replay builds anew."""

@@ -15,8 +15,9 @@ from services.kpi.projections import facts as told
 from services.kpi.projections.dimensions import Carried, Telling
 from services.kpi.projections.facts import Amount, Fact, in_order
 from services.kpi.projections.opportunities import day
-from services.kpi.projections.rows import BOOKED, LIVE, CustomerSpan, Movement, Passage
+from services.kpi.projections.rows import BOOKED, LIVE, CustomerSpan, Movement, Passage, Term
 from services.kpi.projections.spells import Spell
+from services.kpi.projections.terms import fold_terms
 
 NEW, EXPANSION, CONTRACTION, CHURN, REACTIVATION = "new", "expansion", "contraction", "churn", "reactivation"
 KINDS = (NEW, EXPANSION, CONTRACTION, CHURN, REACTIVATION)
@@ -29,6 +30,7 @@ class Account:
     movements: list[Movement] = field(default_factory=list)
     spans: list[CustomerSpan] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
+    terms: list[Term] = field(default_factory=list)
 
 
 class _Change(NamedTuple):
@@ -57,10 +59,11 @@ class _Deal(NamedTuple):
 
 def fold_account(account_id: UUID, facts: Iterable[Fact], won: Iterable[Passage], zone: tzinfo) -> Account:
     """`facts` and the `won` passages of everyone who is this account, in any order; `zone` is where a day begins."""
-    ordered = [fact for fact in in_order(facts) if fact.type in told.ACCOUNT_TYPES]
+    told_of_it = [fact for fact in in_order(facts) if fact.type in told.ACCOUNT_TYPES]
+    ordered = [fact for fact in told_of_it if fact.type != told.CONTRACT_RENEWED]
     deals = sorted(won, key=lambda passage: (passage.at, passage.subject.int, passage.ordinal))
     about = _About(ordered, deals)
-    found = Account(passages=_passages(account_id, ordered, about))
+    found = Account(passages=_passages(account_id, ordered, about), terms=fold_terms(told_of_it, about.latest))
     for basis in (BOOKED, LIVE):
         changes = [*_openings(ordered, deals, basis, zone), *_subscriptions(ordered, deals, basis, zone)]
         course = _Course(account_id, basis, about)

@@ -6,6 +6,7 @@ from datetime import date
 
 from services.kpi.projections.facts import Fact, in_order
 from services.kpi.projections.rows import DayFigure
+from services.kpi.projections.spells import follow
 
 
 def fold_days(facts: Iterable[Fact]) -> list[DayFigure]:
@@ -14,12 +15,7 @@ def fold_days(facts: Iterable[Fact]) -> list[DayFigure]:
     for fact in in_order(facts):
         if fact.reference is None:
             continue
-        versions = found[fact.reference]
-        if versions and versions[-1].at == fact.occurred_at:
-            versions.pop()
-        if versions:
-            versions[-1].until = fact.occurred_at
-        versions.append(_figure(fact.reference, fact))
+        follow(found[fact.reference], _figure(fact.reference, fact))
     return [figure for versions in found.values() for figure in versions]
 
 

@@ -24,7 +24,13 @@ OPPORTUNITY_LINKED = "field_sales.opportunity_linked.v1"
 DEAL_WON = "field_sales.deal_won.v1"
 DEAL_LOST = "field_sales.deal_lost.v1"
 DEAL_REOPENED = "field_sales.deal_reopened.v1"
+APPOINTMENT_SET = "inside_sales.appointment_set.v1"
+APPOINTMENT_HELD = "field_sales.appointment_held.v1"
+APPOINTMENT_MISSED = "field_sales.appointment_missed.v1"
+APPOINTMENT_CANCELLED = "field_sales.appointment_cancelled.v1"
+APPOINTMENT_RESCHEDULED = "field_sales.appointment_rescheduled.v1"
 CONTRACT_STARTED = "customer_success.contract_started.v1"
+CONTRACT_RENEWED = "customer_success.contract_renewed.v1"
 SUBSCRIPTION_CHANGED = "customer_success.subscription_changed.v1"
 CUSTOMER_ACCEPTED = "customer_success.customer_accepted.v1"
 ONBOARDING_COMPLETED = "customer_success.onboarding_completed.v1"
@@ -35,16 +41,26 @@ LEAD_ERASED = "marketing.lead_erased.v1"
 VISITS_RECORDED = "marketing.visits_recorded.v1"
 SPEND_RECORDED = "marketing.spend_recorded.v1"
 
-JOURNEY_TYPES = frozenset(
+APPOINTMENT_TYPES = frozenset(
+    {APPOINTMENT_SET, APPOINTMENT_HELD, APPOINTMENT_MISSED, APPOINTMENT_CANCELLED, APPOINTMENT_RESCHEDULED}
+)
+"""What is told of first meetings. A way goes on by none of it."""
+
+JOURNEY_TYPES = APPOINTMENT_TYPES | frozenset(
     {
         *(LEAD_CREATED, LEAD_UPDATED, LEAD_RECYCLED, MQL_CREATED, FIRST_CONTACT_MADE, MQL_ACCEPTED, MQL_REJECTED),
         *(SQL_ACCEPTED, LEAD_DROPPED, SQL_RECEIVED, SQL_RETURNED, OPPORTUNITY_OPENED, OPPORTUNITY_UPDATED),
         *(OPPORTUNITY_LINKED, DEAL_WON, DEAL_LOST, DEAL_REOPENED, CONTRACT_STARTED, CUSTOMER_ACCEPTED),
     }
 )
-"""What a person's way and their opportunities are folded from. Contracts say which company a deal was won with."""
+"""What a person's way, their opportunities and appointments are folded from. Contracts say which company a deal was won
+with.
+"""
 
-ACCOUNT_TYPES = frozenset({CONTRACT_STARTED, SUBSCRIPTION_CHANGED, CUSTOMER_ACCEPTED, ONBOARDING_COMPLETED})
+TERM_TYPES = frozenset({CONTRACT_STARTED, CONTRACT_RENEWED})
+"""What tells when a contract falls due. A renewal says nothing else: a change of MRR is told apart."""
+
+ACCOUNT_TYPES = TERM_TYPES | {SUBSCRIPTION_CHANGED, CUSTOMER_ACCEPTED, ONBOARDING_COMPLETED}
 """What a customer is folded from, beside the deals won with it."""
 
 MERGE_TYPES = frozenset({LEAD_MERGED, LEAD_UNMERGED, ACCOUNT_MERGED})

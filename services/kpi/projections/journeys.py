@@ -7,11 +7,12 @@ from datetime import datetime
 from uuid import UUID
 
 from services.kpi.projections import facts as told
+from services.kpi.projections.appointments import fold_appointments
 from services.kpi.projections.dimensions import Carried, Telling
 from services.kpi.projections.facts import Fact, in_order
 from services.kpi.projections.opportunities import Link, Opportunity, company_of, fold_opportunity
 from services.kpi.projections.places import fold_places
-from services.kpi.projections.rows import FUNNEL, OpportunityState, Passage, Place
+from services.kpi.projections.rows import FUNNEL, Appointment, OpportunityState, Passage, Place
 from services.kpi.projections.spells import Spell, spells
 
 FIRST = {
@@ -35,6 +36,7 @@ class Journey:
     passages: list[Passage] = field(default_factory=list)
     states: list[OpportunityState] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
+    appointments: list[Appointment] = field(default_factory=list)
 
 
 @dataclass
@@ -50,9 +52,11 @@ class _Way:
 def fold_journey(facts: Iterable[Fact]) -> Journey:
     """Facts of one group (see identity.journeys), in any order."""
     ordered = [fact for fact in in_order(facts) if fact.type in told.JOURNEY_TYPES]
-    leads = _people(ordered)
-    ways = _ways(ordered, leads)
-    found = Journey()
+    steps = [fact for fact in ordered if fact.type not in told.APPOINTMENT_TYPES]
+    leads = _people(steps)
+    ways = _ways(steps, leads)
+    latest = {lead_id: person.known.latest for lead_id, person in leads.items()}
+    found = Journey(appointments=fold_appointments(ordered, latest))
     for way in ways:
         lead = leads.get(way.lead_id) if way.lead_id else None
         found.states += [state for opportunity in way.opportunities for state in opportunity.states]

@@ -10,7 +10,7 @@ from services.kpi.projections import facts as told
 from services.kpi.projections.dimensions import CHANNEL, Carried, Telling
 from services.kpi.projections.facts import Amount, Fact
 from services.kpi.projections.rows import OpportunityState, Passage
-from services.kpi.projections.spells import Spell, spells
+from services.kpi.projections.spells import Spell, follow, spells
 
 OFFERED, OPEN, WON, LOST, RETURNED = "offered", "open", "won", "lost", "returned"
 CLOSED = frozenset({WON, LOST})
@@ -131,11 +131,7 @@ def _states(facts: Sequence[Fact], link: Link, sliced: _Slices) -> list[Opportun
         state.take(fact)
         if state.status is None:
             continue
-        if found and found[-1].at == fact.occurred_at:
-            found.pop()
-        if found:
-            found[-1].until = fact.occurred_at
-        found.append(_state(state, fact, link, sliced))
+        follow(found, _state(state, fact, link, sliced))
     return found
 
 

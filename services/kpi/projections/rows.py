@@ -122,6 +122,44 @@ class CustomerSpan:
 
 
 @dataclass(slots=True)
+class Appointment:
+    """What was known of a first meeting from `at` on: when it was to be, how often it was moved, what became of it.
+
+    Once held it is neither missed nor cancelled, whatever else is told.
+    """
+
+    opportunity_id: UUID
+    appointment_id: UUID
+    at: datetime
+    until: datetime | None
+    start_at: datetime
+    held: bool
+    missed: bool
+    cancelled: bool
+    moves: int
+    lead_id: UUID | None
+    cycle: int | None
+    account_id: UUID | None
+    dimensions: Mapping[str, str]
+    latest: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Term:
+    """A contract's term ends on a day, as told from `at` until the same was told otherwise."""
+
+    account_id: UUID
+    contract_id: UUID
+    due_on: date
+    at: datetime
+    until: datetime | None
+    term_months: int | None
+    cycle: int | None
+    dimensions: Mapping[str, str]
+    latest: Mapping[str, str]
+
+
+@dataclass(slots=True)
 class DayFigure:
     """Visitors or spend of a day, channel and campaign, as told from `at` until told otherwise."""
 

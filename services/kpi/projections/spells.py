@@ -1,10 +1,29 @@
-"""Spells: from a fact that opens something to the one that takes it back."""
+"""What holds for a while: from what opens it to what takes it back, or to the next that is known of the same."""
 
 from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from services.kpi.projections.facts import Fact
+
+
+class Lasting(Protocol):
+    """A row that holds from `at` until `until`."""
+
+    at: datetime
+    until: datetime | None
+
+
+Row = TypeVar("Row", bound=Lasting)
+
+
+def follow(found: list[Row], row: Row) -> None:
+    """`row` ends the one before it; of several at one moment the last holds."""
+    if found and found[-1].at == row.at:
+        found.pop()
+    if found:
+        found[-1].until = row.at
+    found.append(row)
 
 
 class Spell(NamedTuple):
