@@ -102,10 +102,11 @@ class Model:
 
     def terms(self) -> dict[tuple[UUID, str], int | None]:
         """Of each contract the days a term of it was told to end on, with its length as last told."""
-        found = {}
+        found: dict[tuple[UUID, str], int | None] = {}
         for fact in self.facts:
             if fact.type in told.TERM_TYPES and fact.contract_id:
-                starts, months, named = (fact.data.get(name) for name in ("starts_on", "term_months", "renewal_on"))
+                starts, months = fact.data.get("starts_on"), fact.data.get("term_months")
+                named = fact.data.get("renewal_on")
                 if named or (starts and months):
                     found[fact.contract_id, named or _months_on(starts, months)] = months
         return found

@@ -24,9 +24,8 @@ def arranged(at: float, start: float, name: str = "M", **more: Any) -> Fact:
 def word(kind: str, at: float, name: str | None = None, start: float | None = None, **more: Any) -> Fact:
     """Of an appointment, or of the opportunity's without saying which."""
     values: dict[str, Any] = {"opportunity": "D"} | ({"appointment_id": str(an_id(name))} if name else {}) | more
-    return a_fact(
-        f"appointment_{kind}", at, **values, **({} if start is None else {"start_at": day(start).isoformat()})
-    )
+    values |= {} if start is None else {"start_at": day(start).isoformat()}
+    return a_fact(f"appointment_{kind}", at, **values)
 
 
 def folded(*facts: Fact) -> list[Appointment]:
@@ -108,7 +107,8 @@ def test_appointments_change_nothing_else_of_a_way() -> None:
 
 
 def contract(at: float, **more: Any) -> Fact:
-    return a_fact("contract_started", at, **{"account": "A", "contract": "C", "opening_key": "own", "mrr": 100} | more)
+    values: dict[str, Any] = {"account": "A", "contract": "C", "opening_key": "own", "mrr": 100} | more
+    return a_fact("contract_started", at, **values)
 
 
 def renewed(at: float, **more: Any) -> Fact:
