@@ -107,8 +107,8 @@ class Model:
             if fact.type in told.TERM_TYPES and fact.contract_id:
                 starts, months = fact.data.get("starts_on"), fact.data.get("term_months")
                 named = fact.data.get("renewal_on")
-                if named or (starts and months):
-                    found[fact.contract_id, named or _months_on(starts, months)] = months
+                if end := named or (_months_on(starts, months) if starts and months else None):
+                    found[fact.contract_id, end] = months
         return found
 
     def cycles(self) -> dict[Cycle, list[Fact]]:
