@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.kpi.app import SERVICE
-from shared.contracts import Event, field_sales, inside_sales, marketing
+from shared.contracts import Event, customer_success, field_sales, inside_sales, marketing
 from shared.ids import told_id
 from tests.support import kpi as told
 from tests.support.kpi import QUARTER
@@ -246,6 +246,37 @@ async def test_what_piles_up_is_found_even_where_the_rate_is_fine(kpi: Rig) -> N
     assert made.status_code == 201, made.text
     partly = await ask(kpi, as_of="2026-06-16T15:00:00Z")
     assert [week["wip"] for week in queue(partly, "mql_waiting")["weeks"]] == [0, 0, 2, 4], "as it stood then"
+
+
+async def test_customers_wait_to_be_onboarded_and_no_longer(kpi: Rig) -> None:
+    """One was onboarded, one left, one bought again after it had been onboarded; five wait."""
+    end = datetime(2026, 6, 30, 15, tzinfo=UTC)
+    for place in range(8):
+        account, contract = told_id("account", f"A{place}"), told_id("contract", f"A{place}")
+        at = end - timedelta(days=27 - 3 * place)
+        paid = {"amount": 1000, "currency": "JPY"}
+        opened = customer_success.ContractStarted(
+            account_id=account, contract_id=contract, opening_key=str(contract), mrr=paid, starts_on=at.date()
+        )
+        accepted = customer_success.CustomerAccepted(
+            account_id=account, opportunity_id=told_id("opportunity", f"A{place}")
+        )
+        onboarded = customer_success.OnboardingCompleted(account_id=account)
+        gone = customer_success.SubscriptionChanged(
+            account_id=account, contract_id=contract, delta={**paid, "amount": -1000}
+        )
+        events: list[Event] = [opened, accepted]
+        if place == 2:
+            events = [opened, onboarded, accepted]
+        events += [onboarded] if place == 0 else [gone] if place == 1 else []
+        await kpi.hand_over([kpi.record(each, account, at=at + timedelta(hours=n)) for n, each in enumerate(events)])
+    found = await ask(kpi)
+    waiting = queue(found, "onboarding")
+    assert [week["wip"] for week in waiting["weeks"]] == [0, 2, 4, 5]
+    assert [(week["arrivals"], week["departures"]) for week in waiting["weeks"]] == [(2, 2), (2, 0), (2, 0), (1, 0)]
+    assert (waiting["department"], waiting["speaks"]) == ("customer_success", ["growing"])
+    assert (found["verdict"]["text"], found["verdict"]["deals"]) == ("onboarding: growing", None)
+    assert found["verdict"]["suggestion"]["form"]["metric"] == "onb"
 
 
 async def test_slots_that_are_taken_up_are_found(kpi: Rig) -> None:

@@ -58,6 +58,7 @@ def _types(department: str, *names: str) -> str:
 
 _CYCLE = "f.lead_id::text || '/' || f.cycle"
 _DEAL = "f.opportunity_id::text"
+_VALUES = "SELECT lead_id, cycle, jsonb_hash_extended(latest, 0) AS latest FROM"  # narrow rows are joined
 CHECKS = (
     _check(
         "places",
@@ -103,9 +104,9 @@ CHECKS = (
         "every cycle counts in the same slices as the place it stands in",
         """
         SELECT l.lead_id::text || '/' || l.cycle AS name, l.latest = s.latest AS good
-        FROM {schema}.passage l JOIN {schema}.place s USING (lead_id, cycle)
-        WHERE l.milestone = 'lead' AND s.until IS NULL
-        """,
+        FROM ({values} {schema}.passage WHERE milestone = 'lead' OFFSET 0) AS l
+        JOIN ({values} {schema}.place WHERE until IS NULL OFFSET 0) AS s USING (lead_id, cycle)
+        """.replace("{values}", _VALUES),
     ),
     _check(
         "edges",

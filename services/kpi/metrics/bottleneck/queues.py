@@ -234,14 +234,14 @@ def _customers() -> str:
     """Customers taken over, until they are onboarded or gone; who was onboarded before waits for nothing."""
     company = "coalesce({0}.account_id, {0}.lead_id, {0}.opportunity_id)"
     return f"""
-        SELECT p.*, (
-            SELECT min(e.at) FROM (
-                SELECT o.at FROM {{schema}}.passage o WHERE o.milestone = 'onboarded'
-                AND {company.format("o")} = {company.format("p")} AND o.at < :last AND {HOLDS.replace("p.", "o.")}
-                UNION ALL
-                SELECT c.until FROM {{schema}}.customer_span c
-                WHERE c.account_id = p.account_id AND c.until >= p.at AND c.until < :last
-            ) AS e
-        ) AS left_at
-        FROM {{schema}}.passage p WHERE p.milestone = 'customer' AND p.at < :last AND {HOLDS}
+        SELECT p.*, least(o.at, g.at) AS left_at FROM {{schema}}.passage p
+        LEFT JOIN (
+            SELECT {company.format("o")} AS company, min(o.at) AS at FROM {{schema}}.passage o
+            WHERE o.milestone = 'onboarded' AND o.at < :last AND {HOLDS.replace("p.", "o.")} GROUP BY 1
+        ) AS o ON o.company = {company.format("p")}
+        LEFT JOIN LATERAL (
+            SELECT min(c.until) AS at FROM {{schema}}.customer_span c
+            WHERE c.account_id = p.account_id AND c.until >= p.at AND c.until < :last
+        ) AS g ON true
+        WHERE p.milestone = 'customer' AND p.at < :last AND {HOLDS}
     """
