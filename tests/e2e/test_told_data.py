@@ -3,9 +3,13 @@
 One installation for all of it: their years do not overlap, and each is read in its own period.
 """
 
+import csv
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
+from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,7 @@ AS_OF = {  # the end of each quarter: engaged ever, open, won, lost
     "2018-01-01": (8300, 1589, 4238, 2473),
 }
 PAID = {"2023-07-01": 242_921, "2024-01-01": 1_262_113, "2024-07-01": 3_833_405, "2025-01-01": 10_159_608}
+RETAINED = ((1.4912, 0.9868), (1.4226, 0.9855), (1.3951, 0.9902), (1.4033, 0.9742))  # quarters of 2024: NRR, GRR
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,16 @@ def metric(kpi: httpx.Client, name: str, **asked: str) -> Any:
 def amount(figure: Any) -> float:
     """Major units of a money figure in dollars."""
     return float(figure["value"]["amount"]) / 100
+
+
+def plain(figure: Any) -> float:
+    """The number of a figure, whether it is one of money or not."""
+    value = figure["value"]
+    return float(value["amount"] if isinstance(value, dict) else value)
+
+
+def groups_of(kpi: httpx.Client, name: str, by: str, **asked: str) -> dict[str, Any]:
+    return {group["group"]: group for group in metric(kpi, name, by=by, **asked)["groups"]}
 
 
 def load(system: System, *more: str) -> None:
@@ -104,7 +119,9 @@ def test_maven_opportunities(fresh: System, kpi: httpx.Client) -> None:
     assert amount(metric(kpi, "won_value", **MAVEN)) == 10_005_534
     assert amount(metric(kpi, "won_average", **MAVEN)) == pytest.approx(2360.91, abs=0.01)
     assert amount(metric(kpi, "won_median", **MAVEN)) == 1117
-    assert [metric(kpi, f"cycle_days{w}", **MAVEN)["value"] for w in ("", "_lost", "_all")] == [57, 14, 45]
+    days = [metric(kpi, f"cycle_days{which}", **MAVEN) for which in ("", "_lost", "_all")]
+    assert [found["value"] for found in days] == [57, 14, 45]
+    assert days[0]["more"]["mean"] == pytest.approx(51.78, abs=0.005)
     with fresh.client("field_sales") as client:
         page = good(client.get("/v1/opportunities", params={"status": "offered", "limit": "500"}))
     assert len(page["items"]) == 500
@@ -121,10 +138,17 @@ def test_maven_by_quarter_region_and_moment(kpi: httpx.Client) -> None:
         rate = metric(kpi, "win_closed", **span)
         assert (rate["numerator"], round(rate["value"], 4)) == (won, share)
         assert amount(metric(kpi, "won_value", **span)) == value
-    groups = metric(kpi, "won_value", by="region", **MAVEN)["groups"]
-    regions = {group["group"]: group for group in groups}
+    regions = groups_of(kpi, "won_value", "region", **MAVEN)
     expected_values = {"West": 3_568_647, "Central": 3_346_293, "East": 3_090_594}
     assert {name: amount(regions[name]) for name in expected_values} == expected_values
+    owners = {name: groups_of(kpi, name, "owner", **MAVEN) for name in ("won", "won_value")}
+    best = max(owners["won"], key=lambda owner: owners["won"][owner]["value"])
+    found = owners["won"][best]["value"], amount(owners["won_value"][best])
+    assert (best, *found) == ("Darcel Schlecht", 349, 1_153_214)
+    for name, by in product(("opportunity", "won", "lost", "won_value"), ("region", "owner", "product")):
+        parts = groups_of(kpi, name, by, **MAVEN).values()
+        whole = metric(kpi, name, **MAVEN)
+        assert sum(map(plain, parts)) == plain(whole), f"{name} by {by}"
     for moment, (ever, still_open, won, lost) in AS_OF.items():
         asked = {**MAVEN, "as_of": f"{moment}T00:00:00+09:00"}
         names = ("opportunity", "open_deals", "won", "lost")
@@ -151,3 +175,30 @@ def test_ravenstack_contracts(fresh: System, kpi: httpx.Client) -> None:
     year = {"from": "2024-01-01", "to": "2025-01-01", "as_of": "2025-01-01T00:00:00+09:00", "currency": "USD"}
     assert metric(kpi, "nrr", **year)["value"] == pytest.approx(2.9227, abs=1e-4)
     assert metric(kpi, "grr", **year)["value"] == pytest.approx(0.9959, abs=1e-4)
+    left = metric(kpi, "logo_churn", **year)
+    assert (left["numerator"], left["denominator"], metric(kpi, "customers", **year)["value"]) == (0, 185, 500)
+    quarters = [metric(kpi, name, interval="quarter", **year)["periods"] for name in ("nrr", "grr")]
+    found = [tuple(round(figure["value"], 4) for figure in pair) for pair in zip(*quarters, strict=True)]
+    assert found == list(RETAINED)
+
+
+def test_ravenstack_is_what_its_file_says_at_the_end_of_every_quarter_and_by_industry(kpi: httpx.Client) -> None:
+    names = ("ravenstack_subscriptions.csv", "ravenstack_accounts.csv")
+    rows, accounts = (
+        list(csv.DictReader(sample(f"ravenstack/{name}").read_text("utf-8").splitlines())) for name in names
+    )
+    industries = {row["account_id"]: row["industry"] for row in accounts}
+    ends = [date(year, month, 1) for year in (2023, 2024) for month in (4, 7, 10)] + [
+        date(2024, 1, 1),
+        date(2025, 1, 1),
+    ]
+    for end in ends:
+        paid: Counter[str] = Counter()
+        for row in rows:
+            if row["start_date"] < str(end) and not (row["end_date"] and row["end_date"] < str(end)):
+                paid[industries[row["account_id"]]] += int(row["mrr_amount"])
+        span = {"from": "2023-01-01", "to": str(end), "as_of": f"{end}T00:00:00+09:00", "currency": "USD"}
+        found = good(kpi.get("/v1/mrr", params={**span, "by": "industry"}))
+        groups = {group["value"]: group["end"]["amount"] // 100 for group in found["groups"]}
+        assert {name: amount for name, amount in groups.items() if amount} == paid, end
+        assert found["end"]["amount"] == 100 * paid.total()
