@@ -14,6 +14,7 @@ from services.kpi.api.forecast import router as forecast
 from services.kpi.api.goals import router as goals
 from services.kpi.api.journeys import router as journeys
 from services.kpi.api.kgi import router as kgi
+from services.kpi.api.landing import router as landing
 from services.kpi.api.measures import router as measures
 from services.kpi.api.models import router as models
 from services.kpi.api.planning import router as planning
@@ -26,6 +27,6 @@ from services.kpi.api.stream import router as stream
 
 ROUTERS = (
     *(figures, families, records, cohorts, attribution, accuracy, backtest, bottleneck),
-    *(cooperation, decisions, differences, forecast, goals, journeys, kgi, measures),
-    *(models, planning, plans, reports, scenarios, snapshots, stream),
+    *(cooperation, decisions, differences, forecast, goals, journeys, kgi, landing),
+    *(measures, models, planning, plans, reports, scenarios, snapshots, stream),
 )

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from services.kpi.domain.periods import Period
 from services.kpi.metrics.ahead import Ahead, History, ahead, earlier, spread
 from services.kpi.metrics.deals import PRICED
 from services.kpi.metrics.draws import Floats, drawn, quantiles
@@ -127,12 +126,9 @@ def _asked(query: str, view: View) -> str:
 
 async def snapshot(view: View) -> Forecast:
     """`view` is as known at the moment, its span is the period that is forecast."""
-    rows = await view.rows(_asked(_OPEN, view), bound(view))
-    known = await chances(view)
-    today = view.question.as_of.astimezone(view.question.zone).date()
-    deals = [_deal(row, today, known or {}) for row in rows]
-    won = await closed(view)
-    told = _Told(view, known is not None, today, await ahead(view), await earlier(view))
+    pipeline = await open_deals(view)
+    deals, won = pipeline.deals, await closed(view)
+    told = _Told(view, pipeline.has_chances, await ahead(view), await earlier(view))
     slices = sorted({deal.slice for deal in deals if deal.slice} | {one.slice for one in won if one.slice})
     slices = sorted({*slices, *(cell.value for cell in (*told.ahead, *told.history) if cell.value)})
     groups = {
@@ -149,7 +145,37 @@ async def snapshot(view: View) -> Forecast:
         groups,
         {name: _sum([group.methods[name] for group in groups.values()]) for name in METHODS} if groups else {},
         won,
-        unpriced=any(row.unpriced for row in rows),
+        pipeline.unpriced,
+    )
+
+
+class Pipeline(NamedTuple):
+    """`has_chances`: phases have a chance, decided or learned."""
+
+    deals: Sequence[Deal]
+    has_chances: bool
+    unpriced: bool
+
+
+async def open_deals(view: View) -> Pipeline:
+    """The first that was opened comes first."""
+    rows = await view.rows(_asked(_OPEN, view), bound(view))
+    known = await chances(view)
+    today = today_of(view)
+    deals = [_deal(row, today, known or {}) for row in rows]
+    return Pipeline(deals, known is not None, any(row.unpriced for row in rows))
+
+
+def today_of(view: View) -> date:
+    """The day the moment lies in."""
+    return view.question.as_of.astimezone(view.question.zone).date()
+
+
+def is_due(deal: Deal, view: View) -> bool:
+    """In the span; what is overdue can only be won from now on."""
+    whole = view.question.whole
+    return (
+        deal.due is not None and deal.category != OMITTED and whole.start <= max(deal.due, today_of(view)) < whole.end
     )
 
 
@@ -181,14 +207,13 @@ class _Told:
 
     view: View
     has_chances: bool
-    today: date
     ahead: Mapping[Cell, Ahead]
     history: Mapping[Cell, History]
 
     def snapshot(self, cell: Cell, deals: Sequence[Deal], won: Sequence[Won], place: int) -> Snapshot:
         """`place` is the number of the slice, so that each has draws of its own."""
         total = sum((one.value for one in won), Decimal(0))
-        due = [deal for deal in deals if self._is_due(deal)]
+        due = [deal for deal in deals if is_due(deal, self.view)]
         expected = {deal.opportunity_id for deal in due}
         methods = {
             BY_PHASE: self._weighted(total, due, place),
@@ -198,13 +223,6 @@ class _Told:
             NAIVE: self._naive(cell),
         }
         return Snapshot(total, due, [deal for deal in deals if deal.opportunity_id not in expected], methods)
-
-    def _is_due(self, deal: Deal) -> bool:
-        """What is overdue can only be won from now on."""
-        whole: Period = self.view.question.whole
-        return (
-            deal.due is not None and deal.category != OMITTED and whole.start <= max(deal.due, self.today) < whole.end
-        )
 
     def _weighted(self, total: Decimal, due: Sequence[Deal], place: int) -> Method:
         """M1. Deals whose phase has no chance count nothing, and are shown as such."""
