@@ -31,29 +31,28 @@ def due(view: View) -> str:
     What a change of MRR does not say the contract of is the account's only one's.
     """
     return f"""
-        WITH {RATES}, due AS (
+        WITH {RATES}, told AS MATERIALIZED (
+            SELECT p.*, p.due_on::timestamp AT TIME ZONE :zone AS midnight
+            FROM {{schema}}.term p WHERE p.due_on >= :first AND p.due_on < :last AND {HOLDS}
+        ), due AS (
             SELECT p.contract_id, p.account_id, p.midnight AS at, coalesce(p.term_months, :year) < :year AS monthly,
                    {view.slice} AS slice, width_bucket(p.midnight, CAST(:starts AS timestamptz[])) - 1 AS period
-            FROM (
-                SELECT DISTINCT ON (p.contract_id, p.due_on) p.*,
-                       p.due_on::timestamp AT TIME ZONE :zone AS midnight
-                FROM {{schema}}.term p WHERE p.due_on >= :first AND p.due_on < :last AND {HOLDS}
-                ORDER BY p.contract_id, p.due_on, p.at DESC
-            ) AS p WHERE p.midnight < :until {view.filters}
+            FROM (SELECT DISTINCT ON (contract_id, due_on) * FROM told ORDER BY contract_id, due_on, at DESC) AS p
+            WHERE p.midnight < :until {view.filters}
         ), paid AS MATERIALIZED (
-            SELECT f.type, f.contract_id, f.account_id, f.occurred_at AS at, f.mrr_amount * r.factor AS worth
-            FROM (SELECT DISTINCT account_id FROM due) AS d
+            SELECT f.type, f.contract_id, f.occurred_at AS at, f.mrr_amount * r.factor AS worth,
+                   min(f.contract_id::text) FILTER (WHERE f.type <> :changed) OVER account AS first,
+                   max(f.contract_id::text) FILTER (WHERE f.type <> :changed) OVER account AS last
+            FROM (SELECT DISTINCT account_id FROM told) AS t
             JOIN (SELECT * FROM {view.facts} AS f WHERE {PAID}) AS f USING (account_id)
             LEFT JOIN rates r ON r.currency = f.mrr_currency
-        ), alone AS (
-            SELECT account_id, (array_agg(contract_id))[1] AS contract_id FROM paid WHERE type <> :changed
-            GROUP BY account_id HAVING count(DISTINCT contract_id) = 1
+            WINDOW account AS (PARTITION BY f.account_id)
         ), changes AS (
             (SELECT DISTINCT ON (contract_id) contract_id, at, worth FROM paid WHERE type = :started
              ORDER BY contract_id, at DESC)
             UNION ALL
-            SELECT coalesce(p.contract_id, alone.contract_id), p.at, p.worth
-            FROM paid p LEFT JOIN alone USING (account_id) WHERE p.type = :changed
+            SELECT coalesce(contract_id, CASE WHEN first = last THEN first::uuid END), at, worth
+            FROM paid WHERE type = :changed
         )
         SELECT d.*, coalesce(sum(c.worth) FILTER (WHERE c.at < d.at), 0) AS before,
                coalesce(sum(c.worth) FILTER (WHERE c.at < least(d.at + make_interval(days => :grace), :until)), 0)

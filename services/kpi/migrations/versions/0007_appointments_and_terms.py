@@ -54,11 +54,12 @@ def upgrade() -> None:
         "ix_fact_paid",
         "fact",
         ["account_id"],
+        postgresql_include=["type", "contract_id", "occurred_at", "recorded_at", "mrr_amount", "mrr_currency"],
         postgresql_where=sa.text(f"type IN ({paid})"),
     )
     op.create_index(
         "ix_fact_feedback",
         "fact",
-        [sa.text("(data ->> 'feedback_id')")],
+        [sa.text("(data ->> 'feedback_id')"), "occurred_at"],
         postgresql_where=sa.text("data ->> 'feedback_id' IS NOT NULL"),
     )
