@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 import anyio
@@ -21,8 +22,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from services.kpi.api.questions import FunnelAsked, viewing
 from services.kpi.domain.stages import READY_MADE, STAGES
 from services.kpi.metrics.funnel import funnel
-from services.kpi.queries.decisions import pulse
+from services.kpi.queries.decisions import came_due, pulse
 from services.kpi.queries.freshness import freshness
+from shared import clock
 from shared.http.door import Door
 from shared.service import Runtime
 
@@ -42,9 +44,10 @@ Mailbox = asyncio.Queue[Snapshot | None]
 
 
 class _Kept(NamedTuple):
-    """An answer with what it was read from; `at` in seconds of the process's clock."""
+    """An answer with what it was read from, and as of when; `at` in seconds of the process's clock."""
 
     version: int
+    as_of: datetime
     at: float
     answer: dict[str, Any]
 
@@ -67,13 +70,14 @@ class Watcher:
         kept = self._kept.get(key)
         if kept is not None and time.monotonic() - kept.at < KEPT_SECONDS:
             async with self._runtime.database.reading() as session:
-                if await pulse(session) == kept.version:
+                due = await came_due(session, kept.as_of, question.as_of)
+                if not due and await pulse(session) == kept.version:
                     fresh = await freshness(session, STAGES, self._runtime.settings.freshness_seconds)
                     moved = {"as_of": question.as_of, "fresh_to": fresh.fresh_to, "late": fresh.late(question.as_of)}
                     return orjson.dumps({**kept.answer, **moved}, option=orjson.OPT_UTC_Z)
         at = time.monotonic()
         version, snapshot = await self._snapshot(asked)
-        self._kept[key] = _Kept(version, at, orjson.loads(snapshot))
+        self._kept[key] = _Kept(version, question.as_of, at, orjson.loads(snapshot))
         self._kept.move_to_end(key)
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
@@ -102,14 +106,16 @@ class Watcher:
                 self._questions.pop(key, None)
 
     async def _watch(self, seen: int) -> None:
+        told = clock.utc_now()
         while self._listeners:
             await asyncio.sleep(LOOK_SECONDS)
             try:
+                now = clock.utc_now()
                 async with self._runtime.database.reading() as session:
-                    version = await pulse(session)
-                if version != seen:
+                    version, due = await pulse(session), await came_due(session, told, now)
+                if due or version != seen:
                     await self._tell()
-                    seen = version
+                    seen, told = version, now
             except Exception as error:  # those who watch stay connected and see the next change
                 log.error("the live board waits", error=f"{type(error).__name__}: {error}"[:300])
                 await asyncio.sleep(AGAIN_SECONDS)

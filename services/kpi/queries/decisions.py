@@ -1,10 +1,10 @@
 """What kpi decided, as it holds."""
 
 from collections import defaultdict
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, desc, func, select
+from sqlalchemy import Select, desc, exists, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +13,7 @@ from services.kpi.domain.decisions import Decisions, Target, Version
 from services.kpi.domain.periods import Period
 from services.kpi.domain.stages import Cut
 from services.kpi.models import DecisionVersion, SettingVersion, StageDefinition, TargetVersion
+from shared.contracts import EVENTS
 
 METRIC_TARGET = "metric_target"
 """The kind of decision that says what a metric is to reach."""
@@ -119,3 +120,10 @@ async def pulse(session: AsyncSession) -> int:
     """A number that moves whenever an answer may have changed."""
     found: Any = await session.scalar(select(func.max(models.pulse.c.version)))
     return int(found or 0)
+
+
+async def came_due(session: AsyncSession, since: datetime, until: datetime) -> bool:
+    """Whether anything is dated between (`until` left out): what was told ahead moves no pulse when its time comes."""
+    dated = models.fact.c.occurred_at
+    query = select(exists().where(models.fact.c.type.in_(list(EVENTS)), dated >= since, dated < until))  # by the index
+    return bool(await session.scalar(query))
