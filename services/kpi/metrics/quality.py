@@ -59,19 +59,28 @@ def _bound(view: View, milestone: str) -> dict[str, Any]:
     return {"milestones": [milestone], "starts": view.starts, "days": days, **bound(view)}
 
 
-async def _quality(view: View, milestone: str) -> Figures:
-    """By cell; `value` is drawn towards the whole, `more.raw` is the plain quotient."""
-    query = f"""
+def _summed(view: View, milestone: str) -> str:
+    return f"""
         SELECT {view.shown}, {counted(view, "matured")} AS units, {counted(view, "NOT matured")} AS young,
                coalesce(sum(kept), 0) AS kept, bool_or(unpriced) AS unpriced
         FROM ({_followed(view, milestone)}) AS f {view.cells()} HAVING count(*) > 0
     """
+
+
+async def _quality(view: View, milestone: str) -> Figures:
+    """By cell; `value` is drawn towards the average of all, filtered by or not; `more.raw` is the plain quotient."""
     given = _bound(view, milestone)
-    rows = {cell_of(row): row for row in await view.rows(query, given)}
-    whole = rows.get(ALL)
-    average = whole.kept / whole.units if whole and whole.units else Decimal(0)
+    rows = {cell_of(row): row for row in await view.rows(_summed(view, milestone), given)}
+    of_all = rows.get(ALL)
+    if view.question.filters:
+        everybody = view.with_question(filters={}, by=None, interval=None)
+        found = await everybody.rows(_summed(everybody, milestone), _bound(everybody, milestone))
+        of_all = found[0] if found else None
+    average = of_all.kept / of_all.units if of_all and of_all.units else Decimal(0)
+    unknown = of_all is not None and of_all.unpriced
     return {
-        cell: unpriced() if row.unpriced else _figure(row, average, given["days"], view) for cell, row in rows.items()
+        cell: unpriced() if row.unpriced or unknown else _figure(row, average, given["days"], view)
+        for cell, row in rows.items()
     }
 
 
@@ -110,7 +119,7 @@ METRICS = tuple(
         en,
         "money",
         f"MRR paid `window` (183) days after they were handed on ÷ {units} of the span that are so old, drawn towards "
-        f"the whole by {PRIOR_UNITS} average ones",
+        f"the average of all, whatever is filtered by, as if {PRIOR_UNITS} average ones were among them",
         partial(_quality, milestone=milestone),
         no_value,
         (COHORT,),
