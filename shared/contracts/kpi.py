@@ -40,7 +40,7 @@ class StageTarget(BaseModel):
 
 
 class PlanPublished(Event):
-    """A plan was published: it sets the targets of all departments at once, under one version."""
+    """A plan was published: by it kpi sets the targets of all departments at once, under one version."""
 
     type: ClassVar[str] = "kpi.plan_published.v1"
     about: ClassVar[str] = "plan"

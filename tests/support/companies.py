@@ -238,6 +238,10 @@ class _Company:
         if paid and paid + delta == 0 and self._chance.random() < 0.6:
             self._tell("customer_churned", self._later(at, 1), way.lead or way.deal, **way.contract, reason="price")
 
+    def _contract_renewed(self, way: Way, at: datetime, kind: str) -> None:
+        given = {"renewal_on": date(at.year + 1, at.month, 1), "term_months": self._pick(12, 24)}
+        self._tell(kind, at, way.lead or way.deal, **way.contract, **given)
+
     def _customer_accepted(self, way: Way, at: datetime, kind: str) -> None:
         given = {"account_id": way.company, "opportunity_id": way.deal, "owner": self._pick("cs-1")}
         self._tell(kind, at, way.lead or way.deal, **way.who, **given)
