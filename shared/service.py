@@ -21,13 +21,17 @@ from shared.settings import Settings
 class Periodic:
     """Work found by rule: `act` runs every `seconds` in one worker at a time, each time in a transaction of its own.
 
-    It returns how many things it did; as long as that is `more_than` it runs again at once.
+    It returns how many things it did; as long as that is at least `more_than` it runs again at once.
     """
 
     name: str
     seconds: float
     act: Callable[[Transaction, datetime], Awaitable[int]]
     more_than: int = 10**9
+
+    def __post_init__(self) -> None:
+        if self.more_than < 1:
+            raise ValueError(f"{self.name} would never rest: nothing done is no reason to run again")
 
 
 @dataclass

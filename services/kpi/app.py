@@ -30,7 +30,7 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=(*ROUTERS, pages),
     listens=STAGES,
-    periodic=(Periodic("redrive", 30, redrive), Periodic("keep forecasts", 60, freeze_due, more_than=0)),
+    periodic=(Periodic("redrive", 30, redrive), Periodic("keep forecasts", 60, freeze_due, more_than=1)),
     tasks=(export, keep_fresh, keep_folded),
     make_store=FactStore,
     gathers=True,

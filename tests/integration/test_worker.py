@@ -1,14 +1,18 @@
-"""A consumer that halts: said in /readyz and as a gauge, alone in it, and believed well only after a while."""
+"""A consumer that halts: said in /readyz and as a gauge, alone in it, and believed well after a while. Rules rest."""
 
 import asyncio
 import time
 
 import pytest
 
+from services.customer_success.app import SERVICE as CUSTOMER_SUCCESS
+from services.field_sales.app import SERVICE as FIELD_SALES
 from services.inside_sales.app import SERVICE
+from services.kpi.app import SERVICE as KPI
+from services.marketing.app import SERVICE as MARKETING
 from shared import instruments, worker
 from shared.messaging.offsets import Hole
-from shared.service import Health
+from shared.service import Health, Periodic, Service
 from tests.support.local import eventually
 from tests.support.rig import MakeRig
 
@@ -51,3 +55,12 @@ async def test_readiness_says_why_it_halts(make_rig: MakeRig) -> None:
     health.halted = "1001 journeys would wait"
     answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["consumer"]) == (503, "halted: 1001 journeys would wait")
+
+
+@pytest.mark.parametrize("service", [MARKETING, SERVICE, FIELD_SALES, CUSTOMER_SUCCESS, KPI], ids=lambda one: one.name)
+async def test_a_rule_with_nothing_to_do_rests(make_rig: MakeRig, service: Service) -> None:
+    rig = await make_rig(service)
+    for rule in service.periodic:
+        await asyncio.wait_for(worker._by_rule(rig.runtime, rule), 10)
+    with pytest.raises(ValueError, match="never rest"):
+        Periodic("restless", 1, service.periodic[0].act, more_than=0)
