@@ -30,14 +30,16 @@ log = structlog.get_logger()
 EVERY_SECONDS = 5.0
 AGAIN_SECONDS = 60.0  # what nobody changed may still move with the clock
 CHECK_SECONDS = 120.0  # conservation looks at everything there is
+REST = 4  # times as long as a look took nothing is looked at: a large company has a database to work with, too
 NAN = float("nan")
 
 
 async def export(runtime: Runtime) -> None:
     """Runs until cancelled; a database that is away only leaves the gauges as they were."""
-    checked = read_at = -CHECK_SECONDS
-    seen = 0
+    checked = read_at = -2 * CHECK_SECONDS
+    seen, rest = 0, CHECK_SECONDS
     while True:
+        begun = time.monotonic()
         try:
             async with runtime.database.reading(holding=SWAPPED) as session:
                 version = await pulse(session)
@@ -47,15 +49,17 @@ async def export(runtime: Runtime) -> None:
                 else:
                     view = await _current(session, runtime)
                 _age(view)
-                if time.monotonic() - checked > CHECK_SECONDS:
+                if (now := time.monotonic()) - checked > rest:
                     for check, kept in (await conservation(view)).items():
                         instruments.unconserved.labels(check.id).set(kept.broken)
                     checked = time.monotonic()
+                    rest = max(CHECK_SECONDS, REST * REST * (checked - now))
+                    begun += checked - now
         except Exception as error:
             if not transient(error):
                 raise
             log.warning("gauges wait", error=str(error)[:200])
-        await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.sleep(max(EVERY_SECONDS, REST * (time.monotonic() - begun)))
 
 
 async def read(session: AsyncSession, runtime: Runtime) -> View:
@@ -88,7 +92,7 @@ async def view_of(session: AsyncSession, runtime: Runtime, whole: Period, basis:
 
 
 async def _chain(view: View) -> None:
-    for stage in (await funnel(view, view.decisions.chain)).stages:
+    for stage in (await funnel(view)).stages:
         instruments.base.labels(stage.stage).set(stage.base.value)
         instruments.goal.labels(stage.stage).set(_number(stage.goal.value))
         instruments.rate.labels(stage.stage).set(_number(stage.rate.value))

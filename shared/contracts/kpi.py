@@ -18,6 +18,15 @@ class StageCut(BaseModel):
     goal: Code
 
 
+class SegmentChain(BaseModel):
+    """The chain of one segment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    segment: Code
+    stages: tuple[StageCut, ...]
+
+
 class StagesDefined(Event):
     """The chain was cut anew: kpi says which milestones are base and goal of each department."""
 
@@ -26,6 +35,7 @@ class StagesDefined(Event):
     definition_id: str
     version: int
     stages: tuple[StageCut, ...]
+    segments: tuple[SegmentChain, ...] | None = Field(None, description="those that have a chain of their own")
 
 
 class StageTarget(BaseModel):

@@ -8,6 +8,10 @@ import pytest
 from sqlalchemy import text
 
 from services.kpi.app import SERVICE
+from shared.clock import utc_now
+from shared.contracts import marketing
+from shared.ids import told_id
+from tests.support.kpi import closes
 from tests.support.rig import MakeRig, Rig
 
 BY_SQL = [
@@ -141,6 +145,85 @@ async def test_settings_and_targets_can_be_stale_too(kpi: Rig, path: str, bodies
     assert (await client.put(path, json=bodies[1], headers={"If-Match": '"1"'})).headers["etag"] == '"2"'
     stale = await client.put(path, json=bodies[0], headers={"If-Match": '"1"'})
     assert (stale.status_code, stale.json()["type"]) == (412, "/problems/stale")
+
+
+ENT = {"ENT": {"chain": "lead"}}
+
+
+def goals(stages: list[dict[str, Any]]) -> list[str]:
+    return [part["goal"]["milestone"] for part in stages]
+
+
+async def test_a_segment_may_have_a_chain_of_its_own(kpi: Rig) -> None:
+    made = (await cut(kpi, {"chain": "mql", "segments": ENT})).json()
+    assert (made["version"], made["segments"]["ENT"]) == (2, made["ready_made"]["lead"])
+    (told,) = await kpi.told("kpi.stages_defined.v1")
+    assert (told.data["stages"], told.data["segments"]) == (
+        made["stages"],
+        [{"segment": "ENT", "stages": made["segments"]["ENT"]}],
+    )
+    for name, segment in (("a", "ENT"), ("b", "ENT"), ("c", "SMB")):
+        lead = told_id("lead", name)
+        await kpi.deliver(marketing.LeadCreated(lead_id=lead, cycle=1, segment=segment), lead, at=utc_now())
+        if name != "a":
+            await kpi.deliver(marketing.MqlCreated(lead_id=lead, cycle=1), lead, at=utc_now())
+    client = kpi.client("viewer")
+    for mode in ("flow", "cohort"):
+        found = (await client.get("/v1/funnel", params={"by": "segment", "mode": mode})).json()
+        parts = {part["value"]: part["stages"] for part in found["groups"]}
+        assert {name: goals(stages)[0] for name, stages in parts.items()} == {
+            **{"ENT": "lead", "SMB": "mql", "(unset)": "mql"},
+        }
+        assert (goals(found["stages"])[0], parts["ENT"][1]["base"]["value"]) == ("mql", 2)
+        if mode == "flow":
+            closes(parts["ENT"])
+    own = (await client.get("/v1/funnel", params={"segment": "ENT"})).json()
+    assert [(part["base"]["milestone"], part["base"]["value"]) for part in own["stages"][1:2]] == [("lead", 2)]
+    asked = (await client.get("/v1/funnel", params={"by": "segment", "chain": "mql"})).json()
+    assert {goals(part["stages"])[0] for part in asked["groups"]} == {"mql"}
+    conserved = (await client.get("/v1/conservation")).json()
+    assert not any(one["broken"] for one in conserved["checks"]), conserved
+
+
+async def test_chains_of_segments_stay_until_they_are_taken_away(kpi: Rig) -> None:
+    await cut(kpi, {"chain": "mql", "segments": {"ENT": {"stages": BY_SQL}}})
+    assert (await cut(kpi, {"chain": "lead"})).json()["segments"] == {"ENT": BY_SQL}
+    assert (await cut(kpi, {"chain": "lead", "segments": {}})).json()["segments"] == {}
+    versions = (await kpi.client("viewer").get("/v1/stages/versions")).json()["items"]
+    assert [(one["version"], sorted(one["segments"])) for one in versions] == [
+        (4, []),
+        (3, ["ENT"]),
+        (2, ["ENT"]),
+        (1, []),
+    ]
+
+
+async def test_a_segments_chain_that_does_not_close_is_named(kpi: Rig) -> None:
+    broken = [part | {"base": "mql"} if number == 1 else part for number, part in enumerate(BY_SQL)]
+    problem = (await cut(kpi, {"chain": "mql", "segments": {"ENT": {"stages": broken}}})).json()
+    assert (problem["type"], problem["errors"][0]["field"]) == (
+        "/problems/chain_broken",
+        "segments.ENT.stages.inside_sales",
+    )
+    assert (await cut(kpi, {"chain": "mql", "segments": {"ENT": {}}})).status_code == 422
+    assert ((await held(kpi)).json()["version"], await kpi.told()) == (1, [])
+
+
+async def test_figures_are_read_by_the_chain_as_it_was_cut_then(kpi: Rig) -> None:
+    first = (await held(kpi)).json()["set_at"]
+    second = (await cut(kpi, {"chain": "lead"})).json()["set_at"]
+    await cut(kpi, {"stages": BY_SQL})
+    client, found = kpi.client("viewer"), []
+    for moment in ("2001-01-01T00:00:00Z", first, second, None):
+        asked = {"decided_at": moment} if moment else {}
+        answer = (await client.get("/v1/funnel", params=asked)).json()
+        found.append((answer["definition_version"], goals(answer["stages"])[:2]))
+    assert found == [
+        (1, ["mql", "opportunity"]),
+        (1, ["mql", "opportunity"]),
+        (2, ["lead", "opportunity"]),
+        (3, ["lead", "sql"]),
+    ]
 
 
 @pytest.mark.parametrize("role", ["executive", "marketing", "inside_sales", "field_sales", "product", "viewer"])

@@ -1,5 +1,6 @@
 """The chain as an equation: where it is open, and where slices do not add up."""
 
+from services.kpi.domain.stages import Cut
 from services.kpi.metrics.equation import not_whole, open_at
 from services.kpi.metrics.funnel import Equation
 from services.kpi.metrics.question import ALL, Cell
@@ -7,7 +8,7 @@ from services.kpi.schemas.figures import Parts
 
 
 def stage(name: str, base: int, goal: int, *, before: int = 0, outside: int = 0, opening: int = 0) -> Equation:
-    return Equation(name, base, Parts(from_previous=before, outside=outside, opening=opening), goal)
+    return Equation(Cut(name, "lead", "won"), base, Parts(from_previous=before, outside=outside, opening=opening), goal)
 
 
 FIRST = stage("marketing", 100, 20, outside=100)
@@ -29,3 +30,10 @@ def test_slices_add_up_to_the_whole() -> None:
     }
     assert list(not_whole(found, [ads, event])) == []
     assert list(not_whole(found, [ads])) == ["marketing"]
+
+
+def test_what_a_segment_cuts_otherwise_is_not_added_to_the_others() -> None:
+    own = FIRST._replace(cut=Cut("marketing", "visitor", "mql"))
+    parts = {ALL: [FIRST], Cell(None, "ENT"): [own]}
+    assert list(not_whole(parts, [Cell(None, "ENT")])) == []
+    assert list(not_whole({ALL: [FIRST], Cell(None, "ENT"): [FIRST]}, [Cell(None, "ENT")])) == []

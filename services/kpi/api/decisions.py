@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from sqlalchemy import desc, select
 from starlette.responses import Response
 
 from services.kpi.commands.deciding import define_stages, set_setting, set_target
 from services.kpi.domain.periods import Period, named
-from services.kpi.domain.stages import MILESTONES, READY_MADE, Cut, closed
+from services.kpi.domain.stages import MILESTONES, READY_MADE, Chain, ChainBroken, Cut, closed
 from services.kpi.models import SettingVersion, StageDefinition, TargetVersion
 from services.kpi.queries.decisions import (
     chain_of,
@@ -20,6 +21,7 @@ from services.kpi.queries.decisions import (
 )
 from services.kpi.schemas.decisions import (
     SETTINGS,
+    ChainIn,
     CutOut,
     SettingIn,
     SettingOut,
@@ -27,6 +29,7 @@ from services.kpi.schemas.decisions import (
     Stage,
     StagesIn,
     StagesOut,
+    StagesVersions,
     TargetIn,
     TargetOut,
     TargetsOut,
@@ -43,28 +46,51 @@ OPERATIONS = allowed(Role.OPS_LEAD)
 
 @router.get("/stages")
 async def get_stages(session: Reading) -> Response:
-    """The chain that holds, those that ship ready-made, and the milestones a stage may begin and end with."""
+    """The chain that holds, those of segments that have their own, those that ship ready-made, and the milestones a
+    stage may begin and end with."""
     definition = await newest_definition(session)
     return resource(_stages(definition), version=definition.version)
 
 
+@router.get("/stages/versions")
+async def list_stages(session: Reading) -> StagesVersions:
+    """Every version there was, the newest first. Any figure is read by an older one with `decided_at`."""
+    query = select(StageDefinition).order_by(desc(StageDefinition.version))
+    return StagesVersions(items=[_stages(row) for row in await session.scalars(query)])
+
+
 @router.put("/stages", dependencies=[OPERATIONS], response_model=StagesOut)
 async def put_stages(body: StagesIn, tx: Tx, now: Now, who: Who) -> Response:
-    """Cut the chain anew. Refused as `chain_broken`, naming the stage, where a base is not the goal before it."""
-    given = [Cut(cut.stage, cut.base, cut.goal) for cut in body.stages or ()]
-    chain = closed(given) if body.chain is None else READY_MADE[body.chain]
-    definition = await define_stages(tx, chain, by=who.subject, now=now)
+    """Cut the chain anew, for everyone and for segments that have their own; without `segments` those stay as they
+    are. Refused as `chain_broken`, naming the stage, where a base is not the goal before it."""
+    segments = None if body.segments is None else {name: _closed(cut, name) for name, cut in body.segments.items()}
+    definition = await define_stages(tx, _closed(body), segments, by=who.subject, now=now)
     await tx.session.flush()
     return resource(_stages(definition), version=definition.version)
+
+
+def _closed(body: ChainIn, segment: str | None = None) -> Chain:
+    """Raises ChainBroken."""
+    if body.chain is not None:
+        return READY_MADE[body.chain]
+    try:
+        return closed([Cut(cut.stage, cut.base, cut.goal) for cut in body.stages or ()])
+    except ChainBroken as broken:
+        raise broken if segment is None else broken.of(segment) from None
+
+
+def _cuts(chain: Chain) -> list[CutOut]:
+    return [CutOut.model_validate(cut) for cut in chain]
 
 
 def _stages(definition: StageDefinition) -> StagesOut:
     return StagesOut(
         version=definition.version,
-        stages=[CutOut.model_validate(cut) for cut in chain_of(definition)],
+        stages=_cuts(chain_of(definition.stages)),
+        segments={name: _cuts(chain_of(stages)) for name, stages in definition.segments.items()},
         set_by=definition.set_by,
         set_at=definition.set_at,
-        ready_made={name: [CutOut.model_validate(cut) for cut in chain] for name, chain in READY_MADE.items()},
+        ready_made={name: _cuts(chain) for name, chain in READY_MADE.items()},
         milestones=list(MILESTONES),
     )
 

@@ -34,7 +34,7 @@ async def get_funnel(request: Request, asked: Annotated[FunnelAsked, Query()]) -
     if asked.as_of is None and asked.known_at is None:
         return Response(await request.app.state.watcher.newest(asked), media_type="application/json")
     async with viewing(runtime, asked.question(runtime, mode=asked.mode, window=asked.window)) as view:
-        return await funnel(view, READY_MADE[asked.chain] if asked.chain else view.decisions.chain)
+        return await funnel(view, READY_MADE.get(asked.chain or ""))
 
 
 @router.get("/metrics")

@@ -72,6 +72,9 @@ class Asked(BaseModel):
     slice: Literal["entry", "latest"] = Field("entry", description="values at entry, or as known now")
     as_of: Instant | None = Field(None, description="as if nothing had occurred from then on; like `to`, exclusive")
     known_at: Instant | None = Field(None, description="as if nothing had been recorded later")
+    decided_at: Instant | None = Field(
+        None, description="by the chain, the settings and the targets as they were decided by then"
+    )
     currency: Annotated[str, AfterValidator(known_currency)] | None = Field(None, description="default the company's")
     cycles: Literal["first", "recycled"] | None = Field(None, description="only first cycles, or only later ones")
     channel: Value | None = None
@@ -95,6 +98,7 @@ class Asked(BaseModel):
             zone=zone,
             as_of=min(self.as_of, now) if self.as_of else now,
             known_at=self.known_at,
+            decided_at=self.decided_at,
             mode=mode,
             unit=self.unit,
             slice=self.slice,
@@ -162,4 +166,4 @@ async def viewing(runtime: Runtime, question: Question) -> AsyncIterator[View]:
 async def _view(session: AsyncSession, question: Question, runtime: Runtime) -> View:
     await session.execute(text(f"SET LOCAL work_mem = '{MEMORY}'"))
     fresh = await freshness(session, STAGES, runtime.settings.freshness_seconds)
-    return View(session, question, await decisions(session, question.whole), fresh=fresh)
+    return View(session, question, await decisions(session, question.whole, question.decided_at), fresh=fresh)

@@ -138,7 +138,7 @@ class Watcher:
         question = asked.question(self._runtime, mode=asked.mode, window=asked.window)
         async with viewing(self._runtime, question) as view:
             version = await pulse(view.session)
-            found = await funnel(view, READY_MADE[asked.chain] if asked.chain else view.decisions.chain)
+            found = await funnel(view, READY_MADE.get(asked.chain or ""))
         return version, found.model_dump_json(by_alias=True).encode()
 
 

@@ -3,6 +3,7 @@
 Every act raises Stale where the caller's If-Match is not the newest version.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from services.kpi.commands.storing import beat
 from services.kpi.domain.periods import Period
 from services.kpi.domain.stages import Chain
 from services.kpi.models import DecisionVersion, SettingVersion, StageDefinition, TargetVersion
-from shared.contracts.kpi import StageCut, StagesDefined, TargetsSet
+from shared.contracts.kpi import SegmentChain, StageCut, StagesDefined, TargetsSet
 from shared.database import Transaction
 from shared.errors import Stale
 
@@ -28,21 +29,40 @@ def _still(tx: Transaction, newest: int) -> None:
         raise Stale(f"It is version {newest} now; you had read {tx.if_match}")
 
 
-async def define_stages(tx: Transaction, chain: Chain, *, by: str, now: datetime) -> StageDefinition:
+async def define_stages(
+    tx: Transaction, chain: Chain, segments: Mapping[str, Chain] | None, *, by: str, now: datetime
+) -> StageDefinition:
+    """Without `segments` theirs stay as they are."""
     await tx.session.execute(text(_TURN), {"what": "stages"})
     newest = (
         await tx.session.scalars(select(StageDefinition).order_by(desc(StageDefinition.version)).limit(1))
     ).first()
     _still(tx, newest.version if newest else 0)
-    stages = [{"stage": cut.stage, "base": cut.base, "goal": cut.goal} for cut in chain]
-    if newest is not None and newest.stages == stages:
+    stages = _stages(chain)
+    kept = dict(newest.segments) if newest else {}
+    own = kept if segments is None else {name: _stages(cuts) for name, cuts in segments.items()}
+    if newest is not None and (newest.stages, newest.segments) == (stages, own):
         return newest
-    row = StageDefinition(version=(newest.version if newest else 0) + 1, stages=stages, set_by=by, set_at=now)
+    version = (newest.version if newest else 0) + 1
+    row = StageDefinition(version=version, stages=stages, segments=own, set_by=by, set_at=now)
     tx.add(row)
     await beat(tx.session, now)
-    cuts = tuple(StageCut(**stage) for stage in stages)
-    tx.announce(StagesDefined(definition_id=DEFINITION, version=row.version, stages=cuts), journey=DEFINITION, at=now)
+    told = StagesDefined(
+        definition_id=DEFINITION,
+        version=version,
+        stages=_told(stages),
+        segments=tuple(SegmentChain(segment=name, stages=_told(cuts)) for name, cuts in own.items()) or None,
+    )
+    tx.announce(told, journey=DEFINITION, at=now)
     return row
+
+
+def _stages(chain: Chain) -> list[dict[str, str]]:
+    return [{"stage": cut.stage, "base": cut.base, "goal": cut.goal} for cut in chain]
+
+
+def _told(stages: list[dict[str, str]]) -> tuple[StageCut, ...]:
+    return tuple(StageCut(**stage) for stage in stages)
 
 
 async def set_setting(

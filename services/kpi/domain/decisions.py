@@ -50,12 +50,18 @@ class Target:
 
 @dataclass(frozen=True)
 class Decisions:
-    """Everything decided, read once for an answer. Settings are lists of versions, oldest first."""
+    """Everything decided, read once for an answer. Settings are lists of versions, oldest first; `segments` are the
+    chains of those segments that have one of their own."""
 
     chain: Chain
     definition_version: int
     settings: Mapping[str, Sequence[Version]] = field(default_factory=dict)
     targets: Sequence[Target] = ()
+    segments: Mapping[str, Chain] = field(default_factory=dict)
+
+    def chain_of(self, segment: str | None) -> Chain:
+        """A segment's own chain, or everyone's."""
+        return self.segments.get(segment or "", self.chain)
 
     def setting(self, name: str, day: date) -> Any:
         """What holds on `day`: the last version that began by then, or the first that began later."""

@@ -16,12 +16,19 @@ MILESTONES = (
 
 
 class ChainBroken(Problem):
-    """The stages do not join into one chain; names the first that does not."""
+    """The stages do not join into one chain; names the first that does not, and whose chain it is of."""
 
     status, rule, title = 422, "chain_broken", "The chain does not close"
 
-    def __init__(self, stage: str, detail: str) -> None:
-        super().__init__(f"{stage}: {detail}", stage=stage, errors=[{"field": f"stages.{stage}", "rule": detail}])
+    def __init__(self, stage: str, detail: str, segment: str | None = None) -> None:
+        self._told = stage, detail
+        within, of = ("", "") if segment is None else (f"segments.{segment}.", f" of {segment}")
+        errors = [{"field": f"{within}stages.{stage}", "rule": detail}]
+        super().__init__(f"{stage}{of}: {detail}", stage=stage, errors=errors)
+
+    def of(self, segment: str) -> "ChainBroken":
+        """The same, said of the chain of a segment."""
+        return ChainBroken(*self._told, segment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ async def coverage(view: View) -> Figures:
 async def coverage_deals(view: View) -> Figures:
     """By deals, where winning is what field sales' stage ends with."""
     due, counts, found = await _open(view), await entries(view, [WON]), {}
-    ends_with_won = any(cut.stage == "field_sales" and cut.goal == WON for cut in view.decisions.chain)
+    ends_with_won = any(cut.stage == "field_sales" and cut.goal == WON for cut in view.chain())
     for cell in _cells(view, due, counts):
         deals, won = due[cell].deals if cell in due else 0, counts.get(cell, {}).get(WON, NONE).passes
         target = _target(view, "field_sales", cell) if ends_with_won else None

@@ -25,7 +25,7 @@ async def closes(view: View) -> Kept:
     """Of the chain that holds, in the span: each stage as a whole and in every slice."""
     looked_at, broken = 0, list[str]()
     for by in (None, *DIMENSIONS):
-        found = await equations(view.with_question(by=by, interval=None, unit="cycle"), view.decisions.chain)
+        found = await equations(view.with_question(by=by, interval=None, unit="cycle"))
         cells = [cell for cell in found if by is None or cell != ALL]
         for cell in cells:
             looked_at += len(found[cell])
@@ -48,12 +48,14 @@ def open_at(stages: Sequence[Equation]) -> Iterator[str]:
         made_of = parts.from_previous + parts.outside + parts.opening
         joined = goal is None or parts.from_previous == goal
         if not joined or stage.base != made_of or min(parts.from_previous, parts.outside, parts.opening) < 0:
-            yield stage.stage
+            yield stage.cut.stage
 
 
 def not_whole(found: Mapping[Cell, Sequence[Equation]], cells: Sequence[Cell]) -> Iterator[str]:
-    """The stages whose slices do not add up to the whole."""
+    """The stages whose slices do not add up to the whole; of those that all of them cut alike."""
     for place, whole in enumerate(found[ALL]):
         slices = [found[cell][place] for cell in cells]
+        if any(one.cut != whole.cut for one in slices):
+            continue
         if (sum(one.base for one in slices), sum(one.goal for one in slices)) != (whole.base, whole.goal):
-            yield whole.stage
+            yield whole.cut.stage

@@ -36,27 +36,43 @@ class _Read:
     counts: Counts
     skips: Mapping[Cell, Mapping[str, int]]
     kept: Mapping[Cell, Kept]
-    followed: Mapping[str, Mapping[Cell, Counted]]
+    followed: Mapping[tuple[str, str], Mapping[Cell, Counted]]
 
 
-async def funnel(view: View, chain: Chain) -> FunnelOut:
-    """The answer of `/v1/funnel`."""
+@dataclass(frozen=True)
+class _Chains:
+    """By which chain a cell is shown: one that was asked for, or that which holds for it."""
+
+    view: View
+    asked: Chain | None = None
+
+    def of(self, cell: Cell) -> Chain:
+        return self.asked or self.view.chain(cell.value if self.view.question.by == "segment" else None)
+
+    def cuts(self) -> set[Cut]:
+        own = self.view.decisions.segments.values() if self.view.question.by == "segment" and not self.asked else ()
+        return {cut for chain in (self.of(ALL), *own) for cut in chain}
+
+
+async def funnel(view: View, chain: Chain | None = None) -> FunnelOut:
+    """The answer of `/v1/funnel`; by a chain, or by those that hold: a segment's part by its own."""
     asked = view.question
-    read = await _read(view, chain)
+    chains = _Chains(view, chain)
+    read = await _read(view, chains)
     return FunnelOut(
         **basis(view),
         is_partial=not view.has_ended(asked.whole),
-        stages=_stages(view, chain, read, ALL, asked.whole),
+        stages=_stages(view, chains, read, ALL, asked.whole),
         steps=_steps(read, ALL),
-        groups=_groups(view, chain, read, None, asked.whole),
+        groups=_groups(view, chains, read, None, asked.whole),
         periods=[
             PeriodOut(
                 begin=period.start,
                 stop=period.end,
                 is_partial=view.is_partial(period),
-                stages=_stages(view, chain, read, Cell(place), period),
+                stages=_stages(view, chains, read, Cell(place), period),
                 steps=_steps(read, Cell(place)),
-                groups=_groups(view, chain, read, place, period),
+                groups=_groups(view, chains, read, place, period),
             )
             for place, period in enumerate(view.periods)
         ],
@@ -75,6 +91,7 @@ def basis(view: View) -> dict[str, object]:
         "slice": asked.slice,
         "as_of": asked.as_of,
         "known_at": asked.known_at,
+        "decided_at": asked.decided_at,
         "fresh_to": view.fresh.fresh_to,
         "late": view.fresh.late(asked.as_of),
         "definition_version": view.decisions.definition_version,
@@ -82,35 +99,36 @@ def basis(view: View) -> dict[str, object]:
     }
 
 
-async def _read(view: View, chain: Chain) -> _Read:
-    cohort = view.question.mode == "cohort"
-    pairs = [cut for cut in chain if cohort and cut.base != VISITOR and cut.goal != RETAINED]
+async def _read(view: View, chains: _Chains) -> _Read:
+    cuts, cohort = chains.cuts(), view.question.mode == "cohort"
+    pairs = {(cut.base, cut.goal) for cut in cuts if cohort and cut.base != VISITOR and cut.goal != RETAINED}
     return _Read(
         counts=await entries(view, [*STEPS, *ENDS], people=True),
         skips=await skipped(view, STEPS),
-        kept=await kept(view) if any(cut.goal == RETAINED for cut in chain) else {},
-        followed={cut.stage: await followed(view, cut.base, cut.goal) for cut in pairs},
+        kept=await kept(view) if any(cut.goal == RETAINED for cut in cuts) else {},
+        followed={pair: await followed(view, *pair) for pair in sorted(pairs)},
     )
 
 
 class Equation(NamedTuple):
     """One stage in bare counts: `base` as it is counted, beside the parts it is told to be made of."""
 
-    stage: str
+    cut: Cut
     base: int
     parts: Parts
     goal: int
 
 
-async def equations(view: View, chain: Chain) -> Mapping[Cell, list[Equation]]:
-    """Every stage of every cell, by entries in the span."""
+async def equations(view: View) -> Mapping[Cell, list[Equation]]:
+    """Every stage of every cell by the chain that holds for it, by entries in the span."""
     view = view.with_question(mode="flow")
-    milestones = {name for cut in chain for name in (cut.base, cut.goal)} - {RETAINED}
+    chains = _Chains(view)
+    milestones = {name for cut in chains.cuts() for name in (cut.base, cut.goal)} - {RETAINED}
     counts, customers = await entries(view, milestones), await kept(view)
     return {
         cell: [
             _equation(view, cut, counts.get(cell, {}), customers.get(cell, Kept()), first=place == 0)
-            for place, cut in enumerate(chain)
+            for place, cut in enumerate(chains.of(cell))
         ]
         for cell in {ALL, *counts, *customers}
     }
@@ -121,10 +139,10 @@ def _equation(view: View, cut: Cut, counts: Mapping[str, Entries], customers: Ke
     base = counts.get(cut.base, NONE).value
     if cut.goal == RETAINED:
         base = customers.won + customers.outside + customers.opening
-    return Equation(cut.stage, base, parts, goal or 0)
+    return Equation(cut, base, parts, goal or 0)
 
 
-def _groups(view: View, chain: Chain, read: _Read, period: int | None, span: Period) -> list[GroupOut]:
+def _groups(view: View, chains: _Chains, read: _Read, period: int | None, span: Period) -> list[GroupOut]:
     """One for each value of the asked dimension that has anything in the whole answer; `(unset)` always."""
     by = view.question.by
     if by is None:
@@ -135,7 +153,7 @@ def _groups(view: View, chain: Chain, read: _Read, period: int | None, span: Per
         GroupOut(
             by=by,
             value=value,
-            stages=_stages(view, chain, read, Cell(period, value), span),
+            stages=_stages(view, chains, read, Cell(period, value), span),
             steps=_steps(read, Cell(period, value)),
         )
         for value in sorted(values, key=lambda value: (value == UNSET, value))
@@ -155,12 +173,12 @@ def _steps(read: _Read, cell: Cell) -> list[StepOut]:
     ]
 
 
-def _stages(view: View, chain: Chain, read: _Read, cell: Cell, span: Period) -> list[StageOut]:
+def _stages(view: View, chains: _Chains, read: _Read, cell: Cell, span: Period) -> list[StageOut]:
     counts = read.counts.get(cell, {})
     found: list[StageOut] = []
-    for place, cut in enumerate(chain):
+    for place, cut in enumerate(chains.of(cell)):
         figures = _Stage(view, cut, counts, read.kept.get(cell, Kept()), first=place == 0)
-        cohorts = read.followed.get(cut.stage, {}).get(cell, Counted(0, 0))
+        cohorts = read.followed.get((cut.base, cut.goal), {}).get(cell, Counted(0, 0))
         found.append(figures.answer(cohorts, cell, span))
     return found
 

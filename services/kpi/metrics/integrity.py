@@ -68,7 +68,7 @@ class Integrity(NamedTuple):
 async def integrity(view: View) -> list[Integrity]:
     """Of the whole first, then of every part that was asked for."""
     flow = view.with_question(mode="flow")
-    out, handed = await funnel(flow, view.decisions.chain), await _handed(view)
+    out, handed = await funnel(flow), await _handed(view)
     cells: dict[Cell, list[StageOut]] = {Cell(): out.stages}
     cells |= {Cell(None, group.value): group.stages for group in out.groups}
     for place, period in enumerate(out.periods):

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.kpi.domain.decisions import Decisions
 from services.kpi.domain.freshness import Freshness
 from services.kpi.domain.periods import Period, cut, full
+from services.kpi.domain.stages import Chain
 from services.kpi.models import LIVE
 from shared.clock import start_of_day
 
@@ -43,6 +44,7 @@ class Question:
     zone: ZoneInfo
     as_of: datetime
     known_at: datetime | None = None
+    decided_at: datetime | None = None
     mode: str = "flow"
     unit: str = "cycle"
     slice: str = "entry"
@@ -83,6 +85,10 @@ class View:
         """What had occurred, and was known, as SQL in place of a table: for what no cache is folded from."""
         known = "AND recorded_at <= :known_at" if self.question.known_at else ""
         return f"(SELECT * FROM {LIVE}.fact WHERE occurred_at <= :as_of {known})"
+
+    def chain(self, segment: str | None = None) -> Chain:
+        """That of a segment; or of the segment that is filtered by, or everyone's."""
+        return self.decisions.chain_of(segment or self.question.filters.get("segment"))
 
     def with_question(self, **changes: Any) -> "View":
         """The same rows, asked a little differently."""

@@ -104,7 +104,7 @@ async def scenario(view: View, span: Period, told: ScenarioIn) -> dict[str, Any]
     ground = found.ground
     teams = [one.team() for one in told.capacity]
     rates = {**ground.rates, VISITORS: ground.counts["visitors"]}
-    chain = view.decisions.chain
+    chain = view.chain()
     as_is = Setup(rates, ground.average, ground.retention, found.opening, teams, chain, span)
     said = {str(name): rate * (found.ratio if name == VISITORS else 1.0) for name, rate in told.rates.items()}
     other = replace(

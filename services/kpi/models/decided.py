@@ -11,12 +11,13 @@ from services.kpi.models.base import Base
 
 
 class StageDefinition(Base):
-    """How the chain was cut; the newest version holds."""
+    """How the chain was cut, for everyone and for segments that have their own; the newest version holds."""
 
     __tablename__ = "stage_definition"
 
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     stages: Mapped[list[dict[str, str]]] = mapped_column(JSONB)
+    segments: Mapped[dict[str, list[dict[str, str]]]] = mapped_column(JSONB, server_default="{}")
     set_by: Mapped[str] = mapped_column(Text)
     set_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

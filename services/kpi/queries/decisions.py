@@ -1,17 +1,19 @@
 """What kpi decided, as it holds."""
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, desc, exists, func, select
+from sqlalchemy import ColumnElement, Select, desc, exists, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from services.kpi import models
 from services.kpi.domain.decisions import Decisions, Target, Version
 from services.kpi.domain.periods import Period
-from services.kpi.domain.stages import Cut
+from services.kpi.domain.stages import Chain, Cut
 from services.kpi.models import DecisionVersion, SettingVersion, StageDefinition, TargetVersion
 from shared.contracts import EVENTS
 
@@ -19,23 +21,31 @@ METRIC_TARGET = "metric_target"
 """The kind of decision that says what a metric is to reach."""
 
 
-async def decisions(session: AsyncSession, whole: Period | None = None) -> Decisions:
-    """Everything decided; targets only of periods within `whole`, of stages and of the company's metrics."""
-    definition = await newest_definition(session)
+async def decisions(session: AsyncSession, whole: Period | None = None, by: datetime | None = None) -> Decisions:
+    """Everything decided by a moment, or until now; targets only of periods within `whole`, of stages and of the
+    company's metrics. Before the first chain was cut, the one that ships held."""
+    definition = await definition_at(session, by)
     held: defaultdict[str, dict[date, Any]] = defaultdict(dict)
-    for row in await session.scalars(select(SettingVersion).order_by(SettingVersion.version)):
+    query = select(SettingVersion).where(*_by(SettingVersion.set_at, by)).order_by(SettingVersion.version)
+    for row in await session.scalars(query):
         held[row.name][row.valid_from] = row.value  # of two for the same day the newer holds
     settings = {name: [Version(*found) for found in sorted(values.items())] for name, values in held.items()}
     found = []
     if whole is not None:
         within = (TargetVersion.from_date >= whole.start, TargetVersion.to_date <= whole.end)
-        found = [target_of(row) for row in await session.scalars(newest_targets().where(*within))]
+        found = [target_of(row) for row in await session.scalars(newest_targets(by).where(*within))]
         found += [
             target
-            for target in await _metric_targets(session)
+            for target in await _metric_targets(session, by)
             if whole.start <= target.period.start and target.period.end <= whole.end
         ]
-    return Decisions(chain_of(definition), definition.version, settings, found)
+    segments = {name: chain_of(stages) for name, stages in definition.segments.items()}
+    return Decisions(chain_of(definition.stages), definition.version, settings, found, segments)
+
+
+def _by(set_at: InstrumentedAttribute[datetime], by: datetime | None) -> list[ColumnElement[bool]]:
+    """Only versions decided by a moment."""
+    return [] if by is None else [set_at <= by]
 
 
 async def newest_definition(session: AsyncSession) -> StageDefinition:
@@ -43,22 +53,30 @@ async def newest_definition(session: AsyncSession) -> StageDefinition:
     return (await session.scalars(query)).one()
 
 
-def chain_of(definition: StageDefinition) -> tuple[Cut, ...]:
-    return tuple(Cut(**stage) for stage in definition.stages)
+async def definition_at(session: AsyncSession, by: datetime | None) -> StageDefinition:
+    """The chain as it was cut by a moment, or the first there was."""
+    query = select(StageDefinition).where(*_by(StageDefinition.set_at, by))
+    found = (await session.scalars(query.order_by(desc(StageDefinition.version)).limit(1))).first()
+    return found or (await session.scalars(select(StageDefinition).order_by(StageDefinition.version).limit(1))).one()
 
 
-def newest_targets() -> Select[TargetVersion]:
+def chain_of(stages: Sequence[Mapping[str, str]]) -> Chain:
+    return tuple(Cut(**stage) for stage in stages)
+
+
+def newest_targets(by: datetime | None = None) -> Select[TargetVersion]:
     key = (TargetVersion.period, TargetVersion.stage, TargetVersion.segment)
-    return select(TargetVersion).ext(distinct_on(*key)).order_by(*key, desc(TargetVersion.version))
+    query = select(TargetVersion).ext(distinct_on(*key)).where(*_by(TargetVersion.set_at, by))
+    return query.order_by(*key, desc(TargetVersion.version))
 
 
 def target_of(row: TargetVersion) -> Target:
     return Target(Period(row.from_date, row.to_date), row.stage, row.segment, row.base, row.rate, row.goal)
 
 
-async def _metric_targets(session: AsyncSession) -> list[Target]:
+async def _metric_targets(session: AsyncSession, by: datetime | None) -> list[Target]:
     """Of the company: the goal of a metric stands where that of a stage would."""
-    bodies = [row.body for row in await newest_decisions(session, METRIC_TARGET)]
+    bodies = [row.body for row in await newest_decisions(session, METRIC_TARGET, by)]
     return [
         Target(_period(body), body["metric"], "", None, None, body["value"])
         for body in bodies
@@ -86,10 +104,11 @@ async def versions_of(session: AsyncSession, name: str) -> list[SettingVersion]:
     return list(await session.scalars(query))
 
 
-async def newest_decisions(session: AsyncSession, kind: str) -> list[DecisionVersion]:
-    """All of a kind, by their ids."""
+async def newest_decisions(session: AsyncSession, kind: str, by: datetime | None = None) -> list[DecisionVersion]:
+    """All of a kind, as decided by a moment or until now, by their ids."""
     key = DecisionVersion.decision_id
     query = select(DecisionVersion).ext(distinct_on(key)).where(DecisionVersion.kind == kind)
+    query = query.where(*_by(DecisionVersion.set_at, by))
     return list(await session.scalars(query.order_by(key, desc(DecisionVersion.version))))
 
 

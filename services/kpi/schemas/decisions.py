@@ -28,6 +28,7 @@ Factor = Literal[
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
 ROUNDING = 1e-6
+MOST_SEGMENTS = 100
 
 
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
@@ -170,7 +171,7 @@ class CutIn(Body):
     goal: Key
 
 
-class StagesIn(Body):
+class ChainIn(Body):
     """Either a ready-made chain by its name or the four stages."""
 
     chain: Literal["mql", "lead"] | None = None
@@ -183,6 +184,12 @@ class StagesIn(Body):
         return self
 
 
+class StagesIn(ChainIn):
+    """Everyone's chain, and those of segments that have their own; without `segments` those stay as they are."""
+
+    segments: dict[Key, ChainIn] | None = Field(None, max_length=MOST_SEGMENTS)
+
+
 class CutOut(Answer):
     stage: str
     base: str
@@ -190,14 +197,20 @@ class CutOut(Answer):
 
 
 class StagesOut(Answer):
-    """`stages` is the chain that holds; `ready_made` are those that ship; `milestones` what may be base and goal."""
+    """`stages` is the chain that holds, `segments` those of segments that have their own; `ready_made` are those that
+    ship; `milestones` what may be base and goal."""
 
     version: int
     stages: list[CutOut]
+    segments: dict[str, list[CutOut]]
     set_by: str
     set_at: datetime
     ready_made: dict[str, list[CutOut]]
     milestones: list[str]
+
+
+class StagesVersions(Answer):
+    items: list[StagesOut]
 
 
 class TargetIn(Body):

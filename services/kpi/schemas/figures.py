@@ -92,6 +92,7 @@ class Basis(Span):
     slice: str
     as_of: datetime
     known_at: datetime | None
+    decided_at: datetime | None = None
     fresh_to: datetime | None = Field(description="everything told until then is counted; null: not known")
     late: list[str] = Field(description="departments whose news may be missing; empty where the figure is fresh")
     definition_version: int

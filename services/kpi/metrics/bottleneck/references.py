@@ -139,7 +139,7 @@ def decided(view: View, name: str) -> Reference | None:
 
 def _stage_rate(view: View, name: str) -> float | None:
     segment = view.question.filters.get("segment", "")
-    for cut in view.decisions.chain:
+    for cut in view.chain():
         if _TARGETS.get((cut.base, cut.goal)) == name:
             target = view.decisions.target(cut.stage, segment, view.question.whole)
             return target.rate if target else None
