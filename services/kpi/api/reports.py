@@ -16,7 +16,7 @@ from services.kpi.metrics.question import ALL, Question, View
 from services.kpi.models import DecisionVersion
 from services.kpi.queries.decisions import decisions, newest_decision, newest_decisions
 from services.kpi.schemas.figures import Figure
-from services.kpi.schemas.reports import CauseOut, LineOut, ReportIn, ReportOut, ReportsOut
+from services.kpi.schemas.reports import CauseOut, LineOut, ReportHead, ReportIn, ReportOut, ReportsOut
 from shared.auth import Role
 from shared.clock import start_of_day
 from shared.errors import Invalid, NotFound, Refused
@@ -34,15 +34,15 @@ ORDER BY recorded_at DESC, event_id LIMIT :limit
 
 
 @router.get("/reports")
-async def list_reports(request: Request, session: Reading) -> ReportsOut:
-    """Every report that was published, beside what is known now."""
-    runtime = request.app.state.runtime
+async def list_reports(session: Reading) -> ReportsOut:
+    """Every report that was published."""
     rows = await newest_decisions(session, REPORT)
-    return ReportsOut(items=[await _shown(runtime, row) for row in rows])
+    return ReportsOut(items=[ReportHead(**_head(row)) for row in rows])
 
 
 @router.get("/reports/{period}")
 async def get_report(request: Request, period: str, session: Reading) -> ReportOut:
+    """A report as it was published, beside what is known now."""
     row = await newest_decision(session, REPORT, period)
     if row is None:
         raise NotFound(f"No report of {period} was published; POST /v1/reports publishes one")
@@ -94,26 +94,26 @@ async def _figures(view: View) -> dict[str, Figure]:
 async def _shown(runtime: Runtime, row: DecisionVersion) -> ReportOut:
     body: dict[str, Any] = row.body
     span = Period(date.fromisoformat(body["from_date"]), date.fromisoformat(body["to_date"]))
-    async with viewing(runtime, replace(_of(runtime, span), currency=body["currency"])) as view:
+    published = datetime.fromisoformat(body["known_at"])
+    async with viewing(runtime, replace(_of(runtime, span), currency=body["currency"], decided_at=published)) as view:
         now = await _figures(view)
-        bound = {"published": datetime.fromisoformat(body["known_at"]), "limit": CAUSES}
+        bound = {"published": published, "limit": CAUSES}
         causes = await view.rows(_CAUSES, bound)
     lines = [
         _line(name, Figure.model_validate(kept), now[name]) for name, kept in body["figures"].items() if name in now
     ]
     return ReportOut(
-        period=body["period"],
-        from_date=span.start,
-        to_date=span.end,
-        known_at=body["known_at"],
-        currency=body["currency"],
-        definition_version=body["definition_version"],
-        published_by=row.set_by,
+        **_head(row),
         lines=lines,
         changed=sum(line.changed for line in lines),
         causes=[CauseOut.model_validate(cause._mapping) for cause in causes],
         cause_count=causes[0].whole if causes else 0,
     )
+
+
+def _head(row: DecisionVersion) -> dict[str, Any]:
+    kept = ("period", "from_date", "to_date", "known_at", "currency", "definition_version")
+    return {**{name: row.body[name] for name in kept}, "published_by": row.set_by}
 
 
 def _line(name: str, published: Figure, restated: Figure) -> LineOut:

@@ -39,8 +39,8 @@ class CauseOut(Answer):
     account_id: UUID | None
 
 
-class ReportOut(Answer):
-    """What was known at `known_at`. It never changes; what is told later restates the other column."""
+class ReportHead(Answer):
+    """A report that was published, without its figures."""
 
     period: str
     from_date: date
@@ -49,6 +49,12 @@ class ReportOut(Answer):
     currency: str
     definition_version: int
     published_by: str
+
+
+class ReportOut(ReportHead):
+    """What was known at `known_at`. It never changes; what is told later restates the other column, by the chain, the
+    settings and the targets that held when it was published."""
+
     lines: list[LineOut]
     changed: int
     causes: list[CauseOut] = Field(description="the newest hundred")
@@ -56,4 +62,4 @@ class ReportOut(Answer):
 
 
 class ReportsOut(Answer):
-    items: list[ReportOut]
+    items: list[ReportHead]
