@@ -130,6 +130,41 @@ async def test_open_deals_that_are_due_are_taken_off_where_asked(kpi: Rig) -> No
     assert less["stages"][1]["goal"] == less["stages"][2]["base"] == pytest.approx(exact(less)["opportunities"])
 
 
+async def test_recycled_cycles_bring_their_own_and_new_leads_the_rest(kpi: Rig) -> None:
+    rates = {"lead_to_mql": 1, "mql_to_sql": 1, "sql_accept": 1, "opp_to_won": 0.5}
+    plan = await made(kpi, recycled={"cycles": 10, "rates": rates})
+    brought = plan["recycled"]
+    assert (brought["new_mrr"], brought["passes"]["deals"], brought["passes"]["mql"]) == (750_000, 5, 10)
+    assert exact(plan) == {  # 3 deals more, of first cycles: 12 of 10 web leads, 10 MQL, 7 SQL, 6 opportunities, 4 won
+        "deals": pytest.approx(8),
+        "opportunities": pytest.approx(10 + 4.5),
+        "sql": pytest.approx(10 + 5.25),
+        "mql": pytest.approx(10 + 7.5),
+        "lead_cycles": pytest.approx(10 + 9),
+        "web_leads": pytest.approx(7.5),
+        "visitors": pytest.approx(1125),
+    }
+    for before, after in pairwise(plan["stages"][:3]):
+        assert before["goal"] == after["base"]
+    many = {need["step"]: need for need in plan["needs"]}
+    assert many["mql"]["p50"] < many["mql"]["p80"]
+
+
+async def test_rates_of_recycled_cycles_are_drawn_to_everyones(kpi: Rig) -> None:
+    brought = (await made(kpi, recycled={}))["recycled"]
+    assert brought["cycles"] == 2
+    assert brought["rates"] == {
+        "lead_to_mql": pytest.approx((2 + 20 * 12 / 14) / 22),
+        "mql_to_sql": pytest.approx((2 + 20 * 9 / 12) / 22),
+        "sql_accept": pytest.approx((2 + 20 * 8 / 9) / 22),
+        "opp_to_won": pytest.approx((1 + 20 * 5 / 8) / 22),
+    }
+    plenty = await made(kpi, recycled={"cycles": 1000, "rates": {"opp_to_won": 0.5}})
+    assert (exact(plenty)["visitors"], plenty["uncertainty"]["p_goal"]) == (0, 1)
+    leads = await made(kpi, goal=None, aim={"metric": "lead_cycles", "kind": "relative", "change": 1}, recycled={})
+    assert exact(leads)["lead_cycles"] == pytest.approx(28)
+
+
 async def test_a_chain_for_each_segment_adds_up_and_its_targets_are_set(kpi: Rig) -> None:
     plan = await made(kpi, per_segment=True)
     parts = {one["segment"]: one for one in plan["segments"]}

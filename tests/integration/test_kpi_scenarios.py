@@ -142,3 +142,40 @@ async def test_a_company_without_a_history_says_what_it_supposes(make_rig: MakeR
     assert (plan["pipeline"]["reason"], plan["segments"]) == ("insufficient_history", [])
     assert [need["p80"] for need in plan["needs"]] == pytest.approx([need["exact"] for need in plan["needs"]])
     assert plan["needs"][1]["need_by"] is None, "nobody was won yet"
+
+
+async def test_two_levers_at_once(kpi: Rig) -> None:
+    asked = {"from": "2026-04-01", "to": "2026-07-01", "as_of": "2026-06-30T15:00:00Z"}
+    levers = {"x": "mql_to_sql", "y": "opp_to_won"}
+    client = kpi.client("viewer")
+    values = {"x_values": [0.75, 0.8], "y_values": [0.625, 1]}
+    found = (await client.get("/v1/scenarios/grid", params={**asked, **levers, **values})).json()
+    won = [[cell["won"] for cell in row] for row in found["rows"]]
+    assert won == [[pytest.approx(5), pytest.approx(16 / 3)], [pytest.approx(8), pytest.approx(8 / 0.75 * 0.8)]]
+    assert found["rows"][0][1]["new_mrr"] == {"amount": 800_000, "currency": "JPY"}
+    assert found["rows"][1][0]["difference"] == pytest.approx(3)
+    around = (await client.get("/v1/scenarios/grid", params={**asked, **levers})).json()
+    assert around["x_values"][2] == 0.75
+    assert around["x_values"] == sorted(around["x_values"])
+    assert around["rows"][2][2]["won"] == pytest.approx(5)
+    visits = (await client.get("/v1/scenarios/grid", params={**asked, "x": "visitors", "y": "opp_to_won"})).json()
+    assert visits["x_values"] == [pytest.approx(1500 * part) for part in (0.8, 0.9, 1, 1.1, 1.2)]
+    nothing = (
+        await client.get("/v1/scenarios/grid", params={**levers, "from": "2020-01-01", "to": "2020-02-01"})
+    ).json()
+    assert (nothing["rows"], nothing["reason"]) == ([], "no_base")
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"x": "opp_to_won", "y": "opp_to_won"}, "y"),
+        ({"x": "opp_to_won", "y": "price"}, "y"),
+        ({"x": "opp_to_won", "y": "visitors", "x_values": 1.5}, "x_values"),
+        ({"x": "opp_to_won"}, "y"),
+        ({"x": "opp_to_won", "y": "visitors", "y_values": [1] * 26}, "y_values"),
+    ],
+)
+async def test_a_grid_that_cannot_be_asked_is_refused(kpi: Rig, params: dict[str, Any], field: str) -> None:
+    answer = await kpi.client("viewer").get("/v1/scenarios/grid", params=params)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)

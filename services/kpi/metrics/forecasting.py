@@ -98,10 +98,10 @@ async def velocity(view: View) -> Figures:
 
 
 async def won_worth(view: View) -> Mapping[Cell, Any]:
-    """Sum and mean of the values of the deals won in the span, by cell."""
+    """Sum and mean of the values of the deals won in the span, and how many have one, by cell."""
     query = f"""
         WITH {RATES}
-        SELECT {view.shown}, avg(worth) AS mean, sum(worth) AS total,
+        SELECT {view.shown}, avg(worth) AS mean, sum(worth) AS total, count(worth) AS valued,
                count(*) FILTER (WHERE told AND worth IS NULL) AS unpriced
         FROM ({entered(view, PRICED)}) AS e {view.cells()}
     """

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.kpi.metrics.chain import (
     ACCEPT,
@@ -20,11 +19,10 @@ from services.kpi.metrics.chain import (
 )
 from services.kpi.metrics.forecasting import won_worth
 from services.kpi.metrics.question import View
+from services.kpi.metrics.supply import DRAWS, FEWEST_DEALS, SEED, STRENGTH, Draws, Supply, beta
 from shared.money import decimals
 
-STRENGTH = 20  # how many cases everyone's rate weighs against those of a segment
 MISLEADING = 0.30  # segments whose rates differ by more than that are not planned in one chain
-FEWEST_DEALS = 5  # below that a segment's deals are worth what everyone's are
 OF_SEGMENTS = (MQL, SQL, ACCEPT, OUTSIDE, WON)
 """Visits are told of by channel and campaign only: what lies before a lead is everyone's."""
 STEPS: Mapping[str, Sequence[str]] = {
@@ -36,8 +34,6 @@ STEPS: Mapping[str, Sequence[str]] = {
     "visitors": (WEB,),
 }
 """Each step before the deals, last first, and the factors that turn it into the one after it."""
-DRAWS, SEED = 10_000, 20_260_401
-Draws = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -54,21 +50,16 @@ class Line:
     def needs(self, goal: float) -> dict[str, float]:
         return requirement(self.rates, goal * self.share, self.average)
 
-    def drawn(self, goal: float, chance: np.random.Generator, shared: Mapping[str, Draws]) -> dict[str, Draws]:
+    def drawn(self, goal: Draws, chance: np.random.Generator, shared: Mapping[str, Draws]) -> dict[str, Draws]:
         """The needs, were the true rates any that the evidence allows; `shared` are draws of everyone's rates."""
-        needed = np.full(DRAWS, goal * self.share / self.average)
+        needed = goal * self.share / self.average
         found = {"deals": needed}
         for step, names in STEPS.items():
             for name in names:
-                rates = _drawn(self.evidence[name], chance) if name in self.evidence else shared.get(name)
+                rates = beta(self.evidence[name], chance) if name in self.evidence else shared.get(name)
                 needed = needed / (self.rates[name] if rates is None else rates)
             found[step] = needed
         return found
-
-
-def _drawn(evidence: tuple[float, float], chance: np.random.Generator) -> Draws:
-    """Beta(1 + successes, 1 + failures): what is known of a rate after a flat prior."""
-    return chance.beta(1 + evidence[0], 1 + evidence[1], DRAWS)
 
 
 def everyone(
@@ -141,13 +132,18 @@ class Uncertainty:
     p_goal_as_before: float
 
 
-def uncertain(whole: Line, lines: Sequence[Line], goal: float, planned: float, before: float) -> Uncertainty:
-    """`lines` add up to the goal; what they have no evidence of their own for is everyone's. The same draws every
-    time: seeded."""
-    chance, found = np.random.default_rng(SEED), dict[str, Draws]()
-    shared = {name: _drawn(told, chance) for name, told in whole.evidence.items() if name not in OF_SEGMENTS}
+def uncertain(
+    whole: Line, lines: Sequence[Line], goal: float, planned: float, before: float, supply: Supply | None = None
+) -> Uncertainty:
+    """`lines` and what recycled cycles bring add up to the goal; what they have no evidence of their own for is
+    everyone's. The same draws every time: seeded."""
+    chance, left = np.random.default_rng(SEED), np.full(DRAWS, goal)
+    found = supply.drawn(chance) if supply else {}
+    if supply:
+        left = np.maximum(0.0, left - found["deals"] * supply.average)
+    shared = {name: beta(told, chance) for name, told in whole.evidence.items() if name not in OF_SEGMENTS}
     for line in lines:
-        for step, drawn in line.drawn(goal, chance, shared).items():
+        for step, drawn in line.drawn(left, chance, shared).items():
             found[step] = found[step] + drawn if step in found else drawn
     return Uncertainty(
         {step: float(np.quantile(drawn, 0.5)) for step, drawn in found.items()},

@@ -2,7 +2,7 @@
 they can (metrics.md 2b).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing import Any
 from services.kpi.domain.aims import ARR, Aim, Course, Ground, aimed
 from services.kpi.domain.periods import Period
 from services.kpi.domain.planning import StagePlan, stage_plans
-from services.kpi.domain.stages import VISITOR
+from services.kpi.domain.stages import VISITOR, Chain
 from services.kpi.metrics.chain import lead_to_won
 from services.kpi.metrics.deals import PRICED
 from services.kpi.metrics.decomposition import shown
@@ -20,10 +20,11 @@ from services.kpi.metrics.exchange import RATES, bound
 from services.kpi.metrics.forecast import OMITTED
 from services.kpi.metrics.forecasting import INSUFFICIENT, chances
 from services.kpi.metrics.grounds import Baseline, baseline, with_arr
-from services.kpi.metrics.lines import DRAWS, Line, added, differing, everyone, of_segments, uncertain
+from services.kpi.metrics.lines import Line, added, differing, everyone, of_segments, uncertain
 from services.kpi.metrics.loads import cases_of, feasible, loads
 from services.kpi.metrics.phasing import Phasing, phasing
 from services.kpi.metrics.question import View
+from services.kpi.metrics.supply import DRAWS, Supply, first_cycles, supply, without_recycled
 from services.kpi.schemas.plans import PipelineOut, PlanIn
 from shared.errors import Invalid
 from shared.money import decimals
@@ -34,18 +35,27 @@ FROM_LEADS = {"visitors": "lead_cycles", "web_leads": "lead_cycles"}
 
 @dataclass(frozen=True)
 class _Reckoned:
-    """What everything else of a plan follows from. `left`: the goal less what open deals bring."""
+    """What everything else of a plan follows from. `to_win`: the goal less what open deals bring."""
 
     course: Course
     lines: Sequence[Line]
     whole: Line
     goal: float
-    left: float
+    to_win: float
     pipeline: PipelineOut
+    supply: Supply | None
+
+    @property
+    def left(self) -> float:
+        """What is to be won of new leads."""
+        return max(0.0, self.to_win - (self.supply.worth if self.supply else 0.0))
 
     @property
     def needs(self) -> dict[str, float]:
-        return added(self.lines, self.left)
+        """Of new leads, and with them of recycled cycles what comes to each step."""
+        found = added(self.lines, self.left)
+        passes = self.supply.passes() if self.supply else {}
+        return {step: needed + passes.get(step, 0.0) for step, needed in found.items()}
 
 
 async def plan(view: View, span: Period, told: PlanIn) -> dict[str, Any]:
@@ -57,16 +67,23 @@ async def plan(view: View, span: Period, told: PlanIn) -> dict[str, Any]:
     course = _course(told, ground)
     raised = {name: rate / before for name, rate in course.rates.items() if rate != (before := ground.rates[name])}
     minor = 10 ** decimals(view.question.currency)
-    whole = everyone(found.found.counts, course.rates, course.average, {*told.rates, *raised})
-    segments = await of_segments(view, whole, frozenset(told.rates), raised)
+    counts, rates, source, recycled = found.found.counts, course.rates, view, None
+    if told.recycled is not None:
+        recycled = await supply(view, told.recycled, found, raised)
+        counts, source = await without_recycled(view, found), first_cycles(view)
+        rates = _of_first(counts, course.rates, told, raised)
+    whole = everyone(counts, rates, course.average, {*told.rates, *raised})
+    segments = await of_segments(source, whole, frozenset(told.rates), raised)
     parts = [line for line in segments if line.share] if told.per_segment else []
     lines = parts or [whole]
     goal = course.goal
     if goal is None:  # so many of a step: whatever they bring
-        goal = (course.wanted or 0.0) / added(lines, 1.0)[course.step or ""]
+        step, brought = course.step or "", recycled.passes() if recycled else {}
+        missing = max(0.0, (course.wanted or 0.0) - brought.get(step, 0.0))
+        goal = missing / added(lines, 1.0)[step] + (recycled.worth if recycled else 0.0)
     pipeline = await _pipeline(view, span, minor, subtracted=told.less_pipeline)
     less = (pipeline.expected_mrr or 0.0) if pipeline.subtracted else 0.0
-    reckoned = _Reckoned(course, lines, whole, goal, max(0.0, goal - less), pipeline)
+    reckoned = _Reckoned(course, lines, whole, goal, max(0.0, goal - less), pipeline, recycled)
     mixed = differing(segments)
     return {
         "name": told.name,
@@ -76,7 +93,8 @@ async def plan(view: View, span: Period, told: PlanIn) -> dict[str, Any]:
         "goal": goal,
         "currency": view.question.currency,
         "average_won": course.average,
-        "rates": dict(course.rates),
+        "rates": dict(whole.rates),
+        "recycled": _recycled(recycled),
         "aim": _aim(told, course),
         "pipeline": pipeline.model_dump(),
         "segments": [_segment(line, reckoned, view) for line in parts],
@@ -100,6 +118,27 @@ def _course(told: PlanIn, known: Ground) -> Course:
     elif told.goal_is == "end_arr":
         goal = known.end_arr(goal)
     return Course(goal, known.rates, known.average, known.retention)
+
+
+def _of_first(
+    counts: Mapping[str, tuple[int, int]], rates: Mapping[str, float], told: PlanIn, raised: Mapping[str, float]
+) -> dict[str, float]:
+    """The rates of first cycles, those raised that are; as said where they were said, as everyone's where there is
+    nothing to take one from."""
+    own = {name: over / under * raised.get(name, 1.0) for name, (over, under) in counts.items() if over and under}
+    return {name: rate if name in told.rates else own.get(name, rate) for name, rate in rates.items()}
+
+
+def _recycled(found: Supply | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "cycles": found.cycles,
+        "rates": dict(found.rates),
+        "average_won": found.average,
+        "passes": found.passes(),
+        "new_mrr": found.worth,
+    }
 
 
 def _aim(told: PlanIn, course: Course) -> dict[str, Any] | None:
@@ -133,11 +172,11 @@ async def _pipeline(view: View, span: Period, minor: int, *, subtracted: bool) -
 
 
 def _stages(
-    view: View, reckoned: _Reckoned, needs: dict[str, float], opening: float, pipeline: float
+    chain: Chain, reckoned: _Reckoned, needs: dict[str, float], opening: float, pipeline: float
 ) -> list[dict[str, Any]]:
     """Deals that the pipeline brings are field sales' to win as well."""
     deals = needs["deals"] + pipeline
-    plans = stage_plans(view.decisions.chain, {**needs, "deals": deals}, opening, reckoned.course.retention)
+    plans = stage_plans(chain, {**needs, "deals": deals}, opening, reckoned.course.retention)
     return [_told(one) for one in plans]
 
 
@@ -149,8 +188,9 @@ def _segment(line: Line, reckoned: _Reckoned, view: View) -> dict[str, Any]:
     """Its stages without customer success, whose customers are not planned by segment, and without visitors, who are
     of none."""
     needs = line.needs(reckoned.left)
-    stages = _stages(view, reckoned, needs, 0.0, 0.0)[:-1]
-    unknown = {cut.stage for cut in view.decisions.chain if cut.base == VISITOR}
+    chain = view.chain(line.segment)
+    stages = _stages(chain, reckoned, needs, 0.0, 0.0)[:-1]
+    unknown = {cut.stage for cut in chain if cut.base == VISITOR}
     return {
         "segment": line.segment,
         "goal": reckoned.goal * line.share,
@@ -170,11 +210,16 @@ async def _asked_of(view: View, span: Period, told: PlanIn, reckoned: _Reckoned,
     needs = reckoned.needs
     phases = await phasing(view, span, needs)
     brought = (reckoned.pipeline.expected_deals or 0.0) if reckoned.pipeline.subtracted else 0.0
-    stages = _stages(view, reckoned, needs, ground.opening, brought)
+    stages = _stages(view.chain(), reckoned, needs, ground.opening, brought)
     cases = cases_of([(one["stage"], one["base"], one["goal"]) for one in stages], span)
     asked = loads([one.team() for one in told.capacity], cases, span)
     known = uncertain(
-        reckoned.whole, reckoned.lines, reckoned.left, shown(needs["visitors"]), ground.ground.counts["visitors"]
+        reckoned.whole,
+        reckoned.lines,
+        reckoned.to_win,
+        shown(needs["visitors"]),
+        ground.ground.counts["visitors"],
+        reckoned.supply,
     )
     return {
         "needs": [

@@ -32,3 +32,23 @@ class WhatIfOut(Basis):
     changed: float
     difference: float
     factors: dict[str, float]
+
+
+class GridCell(Answer):
+    """Deals won and their new MRR there, and how many more those are than came."""
+
+    won: float
+    difference: float
+    new_mrr: Money | None
+
+
+class GridOut(Basis):
+    """Two levers at once: `rows` go with `y_values`, what is in a row with `x_values`."""
+
+    won: float
+    x: str
+    y: str
+    x_values: list[float]
+    y_values: list[float]
+    rows: list[list[GridCell]]
+    reason: str | None = None

@@ -38,6 +38,17 @@ class AimIn(Body):
     direction: Literal["up", "down"] = "up"
 
 
+class RecycledIn(Body):
+    """Recycled cycles that are counted on. Their rates are their own, drawn to everyone's, or what is said."""
+
+    cycles: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = Field(
+        None, description="in the period; default as in the baseline, in proportion to its length"
+    )
+    rates: dict[
+        Literal["lead_to_mql", "mql_to_sql", "sql_accept", "opp_to_won"], Annotated[float, Field(ge=0, le=1)]
+    ] = Field({})
+
+
 class Assumptions(Body):
     """What is taken of a baseline, and what is said instead of it."""
 
@@ -63,6 +74,9 @@ class PlanIn(Assumptions):
         None, description="what the MRR of the start becomes by the end, for a goal in ARR; default as in the baseline"
     )
     less_pipeline: bool = Field(False, description="take off what open deals due by the end are expected to bring")
+    recycled: RecycledIn | None = Field(
+        None, description="recycled cycles at rates of their own; without it all cycles are one, at everyone's"
+    )
     per_segment: bool = Field(False, description="a chain for each segment, added up")
 
     @model_validator(mode="after")
@@ -134,6 +148,16 @@ class PipelineOut(Answer):
     reason: str | None
 
 
+class RecycledPlanOut(Answer):
+    """What recycled cycles bring to each step, and their deals in new MRR; it is part of `needs`."""
+
+    cycles: float
+    rates: dict[str, float]
+    average_won: float
+    passes: dict[str, float]
+    new_mrr: float = Field(description="major units")
+
+
 class SegmentPlanOut(Answer):
     """A segment's part of the goal: its share of what was won; rates drawn to everyone's, (k + 20 p) / (n + 20)."""
 
@@ -176,6 +200,7 @@ class PlanOut(Answer):
     stages: list[StagePlanOut]
     aim: AimOut | None = None
     pipeline: PipelineOut | None = None
+    recycled: RecycledPlanOut | None = None
     uncertainty: UncertaintyOut | None = None
     months: list[PlanMonthOut] = Field(default_factory=list)
     segments: list[SegmentPlanOut] = Field(default_factory=list)
