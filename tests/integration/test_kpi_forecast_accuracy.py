@@ -145,6 +145,7 @@ async def test_a_method_is_held_against_the_year_before(make_rig: MakeRig) -> No
         "periods": 4,
         "wape": pytest.approx(0.075),
         "value_added": pytest.approx(-0.025),
+        "mase": pytest.approx(0.1 / 0.075),
     }
     fewer = one((await ask(rig, **YEAR))["items"], method="commit", horizon="d14")
     assert (fewer["benchmark"]["periods"], fewer["benchmark"]["wape"]) == (3, None)
@@ -170,22 +171,48 @@ async def test_of_too_few_periods_nothing_is_said(make_rig: MakeRig) -> None:
 async def test_the_calls_of_people_are_judged_like_a_method(make_rig: MakeRig) -> None:
     rig = await company(make_rig, until=month(15))
     await keep(rig, month(15))
-    async with rig.database.transaction() as tx:
-        body = "jsonb_build_object('level', 'manager', 'owner', null, 'commit', m, 'most_likely', m, 'best_case', m)"
-        await tx.session.execute(
-            text(f"""
-                INSERT INTO decision_version (kind, decision_id, version, body, set_by, set_at)
-                SELECT 'forecast_submission',
-                       concat_ws('/', body ->> 'from_date', body ->> 'to_date', 'mori', 'manager', ''),
-                       1, {body}, 'mori', (body ->> 'at')::timestamptz
-                FROM decision_version, (SELECT '{{"amount": 450000, "currency": "JPY"}}'::jsonb AS m) AS called
-                WHERE kind = 'forecast_snapshot' AND body ->> 'horizon' = 'd14' AND body ->> 'length' = 'month'
-            """)
-        )
+    await call(rig, "manager", None, 450_000)
     items = (await ask(rig, **YEAR))["items"]
     assert one(items, method="submitted_commit", horizon="d14")["bias"] == pytest.approx(-0.1)
     assert one(items, method="submitted_commit", horizon="d7")["periods"] == 12
     assert not [item for item in items if item["method"] == "submitted_commit" and item["horizon"] == "start"]
+
+
+async def call(rig: Rig, level: str, owner: str | None, amount: int) -> None:
+    """The same of every month, made fourteen days before its end."""
+    insert = """
+        INSERT INTO decision_version (kind, decision_id, version, body, set_by, set_at)
+        SELECT 'forecast_submission',
+               concat_ws('/', body ->> 'from_date', body ->> 'to_date', 'mori',
+                         CAST(:level AS text), CAST(:owner AS text)),
+               1, jsonb_build_object('level', CAST(:level AS text), 'owner', CAST(:owner AS text),
+                                     'commit', m, 'most_likely', m, 'best_case', m),
+               'mori', (body ->> 'at')::timestamptz
+        FROM decision_version, (SELECT jsonb_build_object('amount', CAST(:amount AS int), 'currency', 'JPY') AS m) AS c
+        WHERE kind = 'forecast_snapshot' AND body ->> 'horizon' = 'd14' AND body ->> 'length' = 'month'
+    """
+    async with rig.database.transaction() as tx:
+        await tx.session.execute(text(insert), {"level": level, "owner": owner, "amount": amount})
+
+
+async def test_reps_are_told_which_way_they_lean_once_there_are_periods_enough(make_rig: MakeRig) -> None:
+    rig = await company(make_rig, until=month(15))
+    for number, owner in enumerate(("ito", "sato")):
+        deals = [(month(at) + timedelta(days=1 + number), f"{owner}-{at}") for at in range(3, 15)]
+        steps = [Step(at, name, opened(name, mrr=yen(100_000), owner=owner)) for at, name in deals]
+        steps += [Step(at + timedelta(days=9), name, won(name)) for at, name in deals]
+        await told.take(rig, tell(rig, steps))
+    await keep(rig, month(15))
+    await call(rig, "rep", "ito", 100_000)
+    await call(rig, "rep", "sato", 150_000)
+    owners = [row for row in (await ask(rig, **YEAR))["owners"] if row["horizon"] == "d14"]
+    own = {"horizon": "d14", "periods": 12}
+    assert owners == [
+        {**own, "owner": "ito", "bias": pytest.approx(0), "drawn": pytest.approx(0.0625), "leans": None},
+        {**own, "owner": "sato", "bias": pytest.approx(0.5), "drawn": pytest.approx(0.4375), "leans": "happy_ears"},
+    ]
+    few = [row for row in (await ask(rig, **{**YEAR, "from": "2026-04-01"}))["owners"] if row["horizon"] == "d14"]
+    assert [(row["periods"], row["bias"], row["leans"]) for row in few] == [(3, None, None)] * 2
 
 
 async def test_an_empty_company_has_nothing_to_judge(make_rig: MakeRig) -> None:

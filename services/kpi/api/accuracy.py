@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -15,27 +15,28 @@ from services.kpi.api.questions import Asked, Day, Instant, viewing
 from services.kpi.domain.horizons import HORIZONS, LENGTHS
 from services.kpi.domain.periods import Period, months_after
 from services.kpi.metrics.exchange import NO_PLAN_RATE, money
-from services.kpi.metrics.forecasting import INSUFFICIENT
+from services.kpi.metrics.forecasting import INSUFFICIENT, won_worth
 from services.kpi.metrics.funnel import basis
 from services.kpi.metrics.judging import Came, Expected, Frozen, came
-from services.kpi.metrics.question import View
+from services.kpi.metrics.question import Cell, View
 from services.kpi.metrics.rates import rate
 from services.kpi.metrics.statistics import apportion, half_even
-from services.kpi.metrics.verdicts import LEAST_PERIODS, WEIGHING, Pair, Verdict, reliability, verdict
-from services.kpi.queries.forecasts import DEALS, Kept, judged_snapshots, newest_calls
+from services.kpi.metrics.verdicts import LEAST_PERIODS, WEIGHING, Pair, Verdict, leanings, reliability, verdict
+from services.kpi.queries.forecasts import DEALS, Kept, calls_of_reps, judged_snapshots, newest_calls
 from services.kpi.schemas.accuracy import (
     AccuracyOut,
     BenchmarkOut,
     JudgedOut,
     JudgedPeriod,
     KeptOut,
+    OwnerOut,
     ReliabilityOut,
     SaidOut,
 )
 from shared.clock import day_of
 from shared.errors import Invalid
 from shared.http.door import Door
-from shared.money import Money
+from shared.money import Money, decimals
 
 router = APIRouter(prefix="/v1", tags=["forecast"], route_class=Door)
 LAST, MOST = 12, 36
@@ -74,9 +75,8 @@ async def get_accuracy(request: Request, asked: Annotated[AccuracyAsked, Query()
             (question.whole.start, question.whole.end),
             question.currency,
         )
-        calls = await newest_calls(
-            view.session, [(kept.body["from_date"], kept.body["to_date"], _at(kept)) for kept in found]
-        )
+        moments = [(kept.body["from_date"], kept.body["to_date"], _at(kept)) for kept in found]
+        calls, reps = await newest_calls(view.session, moments), await calls_of_reps(view.session, moments)
         frozen = [_frozen(kept, call) for kept, call in zip(found, calls, strict=True)]
         pairs = await _pairs(view, frozen)
         return AccuracyOut(
@@ -86,6 +86,7 @@ async def get_accuracy(request: Request, asked: Annotated[AccuracyAsked, Query()
             floor=LEAST_PERIODS,
             items=_items(pairs, view),
             reliability=_reliability(pairs),
+            owners=await _owners(view, frozen, reps),
             periods=_periods(pairs, view),
         )
 
@@ -162,7 +163,9 @@ def _judged(horizon: str, found: Verdict, view: View) -> JudgedOut:
         mape=found.mape,
         mape_excluded=found.excluded,
         coverage=rate(*found.covered).model_copy(update={"reason": found.reason} if found.reason else {}),
-        benchmark=BenchmarkOut(periods=found.compared, wape=found.naive_wape, value_added=found.added),
+        benchmark=BenchmarkOut(
+            periods=found.compared, wape=found.naive_wape, value_added=found.added, mase=found.scaled
+        ),
         error=None if error is None else Money(amount=error, currency=view.question.currency),
         error_from={
             name: Money(amount=value, currency=view.question.currency)
@@ -184,6 +187,30 @@ def _reliability(pairs: Sequence[Pair]) -> list[ReliabilityOut]:
         )
         for horizon in HORIZONS
         for one in reliability([pair for pair in pairs if pair[0].horizon == horizon])
+    ]
+
+
+async def _owners(
+    view: View, frozen: Sequence[Frozen], reps: Sequence[Mapping[str, Mapping[str, Any]]]
+) -> list[OwnerOut]:
+    """What reps called as most likely, beside what was won of deals of theirs in the period."""
+    minor, won = 10 ** decimals(view.question.currency), dict[Period, Mapping[Cell, Any]]()
+    called: defaultdict[str, defaultdict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for one, calls in zip(frozen, reps, strict=True):
+        for owner, said in calls.items():
+            if said["most_likely"]["currency"] != view.question.currency:
+                continue
+            if one.span not in won:
+                won[one.span] = await won_worth(view.with_question(whole=one.span, by="owner", interval=None))
+            row = won[one.span].get(Cell(None, owner))
+            if row is None or not row.unpriced:
+                came_in = float((row.total or 0) if row else 0) / minor
+                called[one.horizon][owner].append((said["most_likely"]["amount"] / minor, came_in))
+    return [
+        OwnerOut(horizon=horizon, **asdict(one))
+        for horizon in HORIZONS
+        if horizon in called
+        for one in leanings(called[horizon])
     ]
 
 

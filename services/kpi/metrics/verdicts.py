@@ -14,6 +14,7 @@ from services.kpi.metrics.rates import Counted
 
 LEAST_PERIODS = 4
 TOO_FEW = "too_few_periods"
+LEANING = 0.10
 NO_RANGES = Counted(0, 0)
 WEIGHING = (BY_PHASE, *CUMULATED, BY_AGE)
 """Those that give each deal a chance: their error can be told apart."""
@@ -25,7 +26,8 @@ Pair = tuple[Frozen, Came]
 @dataclass(frozen=True)
 class Verdict:
     """`error` in minor units is Σ forecast - actual and what the `parts` add up to. `naive_wape` is that of the same
-    period a year before, over the `compared` periods that have one; `added` is how much lower the method's is there.
+    period a year before, over the `compared` periods that have one; `added` is how much lower the method's is there,
+    `scaled` the method's as a part of it (MASE with the season as the naive forecast: Hyndman and Koehler 2006).
     """
 
     method: str
@@ -39,6 +41,7 @@ class Verdict:
     compared: int = 0
     naive_wape: float | None = None
     added: float | None = None
+    scaled: float | None = None
     error: Decimal | None = None
     parts: Mapping[str, Decimal] = field(default_factory=dict)
     brier: float | None = None
@@ -67,11 +70,12 @@ def verdict(method: str, pairs: Iterable[Pair]) -> Verdict:
     ]
     within = sum(low <= actual <= high for low, actual, high in ranges)
     compared = [(frozen, came, said) for frozen, came, said in told if _naive(frozen) is not None]
-    naive = added = None
+    naive = added = scaled = None
     if len(compared) >= LEAST_PERIODS:
         naive = accuracy(*_sides([(frozen.methods[NAIVE], came) for frozen, came, _ in compared])).wape
         own = accuracy(*_sides([(said, came) for _, came, said in compared])).wape
         added = None if naive is None or own is None else naive - own
+        scaled = own / naive if naive and own is not None else None
     brier, skill = _brier(method, [(frozen, came) for frozen, came, _ in told])
     return Verdict(
         method,
@@ -84,11 +88,44 @@ def verdict(method: str, pairs: Iterable[Pair]) -> Verdict:
         compared=len(compared),
         naive_wape=naive,
         added=added,
+        scaled=scaled,
         error=sum(((said.value or ZERO) - came.actual for _, came, said in told), ZERO),
         parts=_parts(method, [(frozen, came) for frozen, came, _ in told]) if method in WEIGHING else {},
         brier=brier,
         skill=skill,
     )
+
+
+@dataclass(frozen=True)
+class Leaning:
+    """How far what somebody calls lies from what they win: `bias` = Σ called ÷ Σ won - 1, `drawn` towards everyone's.
+    `leans` says which way once it is more than a tenth. None of too few periods.
+    """
+
+    owner: str
+    periods: int
+    bias: float | None = None
+    drawn: float | None = None
+    leans: str | None = None
+
+
+def leanings(called: Mapping[str, Sequence[tuple[float, float]]]) -> list[Leaning]:
+    """`called` are by owner the pairs of call and win, of one horizon. Drawn: (n b + 4 B) / (n + 4)."""
+    everyone = accuracy(*_apart([pair for pairs in called.values() for pair in pairs])).bias
+    found = []
+    for owner, pairs in sorted(called.items()):
+        number, own = len(pairs), accuracy(*_apart(pairs)).bias
+        if number < LEAST_PERIODS or own is None or everyone is None:
+            found.append(Leaning(owner, number))
+            continue
+        drawn = (number * own + LEAST_PERIODS * everyone) / (number + LEAST_PERIODS)
+        leans = "sandbagging" if drawn < -LEANING else "happy_ears" if drawn > LEANING else None
+        found.append(Leaning(owner, number, own, drawn, leans))
+    return found
+
+
+def _apart(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [one for one, _ in pairs], [other for _, other in pairs]
 
 
 def _sides(told: Sequence[tuple[Expected, Came]]) -> tuple[list[float], list[float]]:

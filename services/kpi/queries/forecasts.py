@@ -85,3 +85,26 @@ async def newest_calls(
     starts, ends, moments = (list(column) for column in zip(*asked, strict=True)) if asked else ([], [], [])
     given = {"kind": SUBMISSION, "starts": starts, "ends": ends, "moments": moments}
     return list(await session.scalars(text(query), given))
+
+
+async def calls_of_reps(
+    session: AsyncSession, asked: Sequence[tuple[str, str, datetime]]
+) -> list[dict[str, dict[str, Any]]]:
+    """For each period and moment the newest call of each rep that had been made by then, by whose deals it is of."""
+    query = """
+        SELECT a.place, c.owner, c.body
+        FROM unnest(CAST(:starts AS text[]), CAST(:ends AS text[]), CAST(:moments AS timestamptz[]))
+            WITH ORDINALITY AS a(first, last, moment, place)
+        CROSS JOIN LATERAL (
+            SELECT DISTINCT ON (v.body ->> 'owner') v.body ->> 'owner' AS owner, v.body FROM decision_version v
+            WHERE v.kind = :kind AND v.decision_id LIKE a.first || '/' || a.last || '/%'
+              AND v.body ->> 'level' = 'rep' AND v.set_at <= a.moment
+            ORDER BY v.body ->> 'owner', v.set_at DESC
+        ) AS c ORDER BY a.place
+    """
+    starts, ends, moments = (list(column) for column in zip(*asked, strict=True)) if asked else ([], [], [])
+    given = {"kind": SUBMISSION, "starts": starts, "ends": ends, "moments": moments}
+    found: list[dict[str, dict[str, Any]]] = [{} for _ in asked]
+    for row in await session.execute(text(query), given):
+        found[row.place - 1][row.owner] = row.body
+    return found

@@ -17,6 +17,9 @@ class BenchmarkOut(Answer):
     value_added: float | None = Field(
         description="its WAPE minus the method's: above zero the method is worth something"
     )
+    mase: float | None = Field(
+        None, description="the method's mean absolute error ÷ the benchmark's; below 1 it is better"
+    )
 
 
 class JudgedOut(Answer):
@@ -48,6 +51,17 @@ class ReliabilityOut(Answer):
     won: RateOut
     expected: float | None
     brier: float | None
+
+
+class OwnerOut(Answer):
+    """What a rep called as most likely against what was won of their deals; null of too few periods. Not a ranking."""
+
+    horizon: str
+    owner: str
+    periods: int
+    bias: float | None = Field(description="Σ called ÷ Σ won - 1")
+    drawn: float | None = Field(description="drawn towards everyone's: (n b + 4 B) / (n + 4)")
+    leans: str | None = Field(description="sandbagging below -10 %, happy_ears above +10 %")
 
 
 class SaidOut(Answer):
@@ -83,4 +97,5 @@ class AccuracyOut(Basis):
     floor: int
     items: list[JudgedOut]
     reliability: list[ReliabilityOut]
+    owners: list[OwnerOut]
     periods: list[JudgedPeriod]
