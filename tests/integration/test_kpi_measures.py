@@ -111,3 +111,17 @@ async def test_it_is_changed_while_it_is_open_and_only_by_operations(kpi: Rig) -
     assert (await kpi.client("viewer").post("/v1/counter-measures", json=told())).status_code == 403
     missing = await client.get(f"/v1/counter-measures/{told_id('measure', 'x')}")
     assert missing.status_code == 404
+
+
+async def test_the_list_is_read_by_pages_the_newest_first(kpi: Rig) -> None:
+    client, days = kpi.client("ops_lead"), [str(TODAY - timedelta(days=number)) for number in (12, 11, 10)]
+    for day in days:
+        assert (await client.post("/v1/counter-measures", json=told(title=day, started_on=day))).status_code == 201
+    found, cursor = list[str](), dict[str, Any]()
+    for _ in days:
+        page = (await client.get("/v1/counter-measures", params={"limit": 1, **cursor})).json()
+        found += [one["title"] for one in page["items"]]
+        cursor = {"cursor": page["next_cursor"]}
+    assert (found, cursor["cursor"]) == (days[::-1], None)
+    strange = await client.get("/v1/counter-measures", params={"cursor": str(told_id("lead", "x"))})
+    assert (strange.status_code, strange.json()["errors"][0]["field"]) == (422, "cursor")

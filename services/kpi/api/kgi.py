@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from services.kpi.api.landing import in_sight, then
 from services.kpi.api.questions import Asked, viewing
 from services.kpi.commands.deciding import decide
 from services.kpi.domain.periods import FORMS, named
@@ -16,6 +17,8 @@ from services.kpi.domain.trees import TREES, Node, landing, pace, status
 from services.kpi.metrics.about import ABOUT
 from services.kpi.metrics.catalogue import CATALOGUE, whole
 from services.kpi.metrics.funnel import basis
+from services.kpi.metrics.landing import landing as arr_landing
+from services.kpi.metrics.question import Question
 from services.kpi.models import DecisionVersion
 from services.kpi.queries.decisions import METRIC_TARGET, decisions, newest_decisions
 from services.kpi.schemas.figures import Figure, Value
@@ -24,6 +27,7 @@ from shared.auth import Role
 from shared.errors import Invalid
 from shared.http.door import Door, Now, Reading, Tx, Who, allowed, resource
 from shared.money import Money, decimals
+from shared.service import Runtime
 
 router = APIRouter(prefix="/v1", tags=["kgi"], route_class=Door)
 LEVELS = ("department", "team", "person")
@@ -107,6 +111,8 @@ class _Told:
     targets: Mapping[str, MetricTargetOut]
     elapsed: float
     minor: int
+    arr: float | None
+    """Where ARR lands, worked out from what is signed, open and moving; None where that is not known."""
 
 
 @router.get("/kgi")
@@ -131,6 +137,7 @@ async def get_kgi(request: Request, session: Reading, asked: Annotated[KgiAsked,
             targets,
             view.elapsed(question.whole),
             10 ** decimals(view.question.currency),
+            await _arr(runtime, question) if "arr" in names else None,
         )
         return KgiOut(
             **basis(view),
@@ -141,9 +148,21 @@ async def get_kgi(request: Request, session: Reading, asked: Annotated[KgiAsked,
         )
 
 
+async def _arr(runtime: Runtime, question: Question) -> float | None:
+    """As `/v1/forecast/arr` says."""
+    if not in_sight(question):
+        return None
+    question = then(replace(question, by=None, interval=None), question.as_of)
+    async with viewing(runtime, question) as view:
+        found = (await arr_landing(view)).landing
+    return None if found is None else float(found) / 10 ** decimals(question.currency)
+
+
 def _node(node: Node, told: _Told) -> NodeOut:
     metric, figure, target = CATALOGUE[node.metric], told.figures[node.metric], told.targets.get(node.metric)
     actual = _number(figure.value, told.minor)
+    ends = landing(actual, told.elapsed, additive=metric.additive)
+    ends = told.arr if node.metric == "arr" and told.arr is not None else ends
     wanted = pace(target.value, told.elapsed, additive=metric.additive) if target else None
     return NodeOut(
         metric=metric.id,
@@ -157,7 +176,7 @@ def _node(node: Node, told: _Told) -> NodeOut:
         target=target.value if target else None,
         pace=wanted,
         status=status(metric.id, actual, wanted),
-        landing=landing(actual, told.elapsed, additive=metric.additive),
+        landing=ends,
         drivers=[_node(driver, told) for driver in node.drivers],
     )
 

@@ -54,14 +54,14 @@ async def get_landing(request: Request, session: Reading, asked: Annotated[Landi
         raise Invalid("period", f"says which end is asked for: {FORMS}")
     question = asked.question(runtime, basis=asked.basis)
     name, span = _period(asked.period, question, (await decisions(session)).first_month)
-    question = _then(replace(question, whole=span, by=None), question.as_of)
-    if (span.end - day_of(question.as_of, question.zone)).days > FURTHEST_DAYS:
+    question = then(replace(question, whole=span, by=None), question.as_of)
+    if not in_sight(question):
         raise Invalid("period", "ends within three years of as_of: nobody knows what is further away")
     since = min(asked.since or question.as_of - A_WEEK, question.as_of)
     async with viewing(runtime, question) as view:
         found = await landing(view)
         groups = await _groups(view, asked.by) if asked.by else {}
-    async with viewing(runtime, _then(question, since)) as view:
+    async with viewing(runtime, then(question, since)) as view:
         before = await landing(view)
     return LandingOut(
         **{**basis(view), "as_of": question.as_of, "known_at": question.known_at},
@@ -79,7 +79,12 @@ async def get_landing(request: Request, session: Reading, asked: Annotated[Landi
     )
 
 
-def _then(question: Question, at: datetime) -> Question:
+def in_sight(question: Question) -> bool:
+    """Whether the end of the span is not further away than anybody knows of."""
+    return (question.whole.end - day_of(question.as_of, question.zone)).days <= FURTHEST_DAYS
+
+
+def then(question: Question, at: datetime) -> Question:
     """As known then: what was agreed later must not count as agreed."""
     known = [question.known_at, None if clock.utc_now() - at < NOW else at]
     return replace(question, as_of=at, known_at=min((moment for moment in known if moment), default=None))

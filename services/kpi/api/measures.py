@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from services.kpi.api.questions import Asked, viewing
@@ -39,16 +39,26 @@ class MeasuresAsked(BaseModel):
     state: Literal["open", "closed"] | None = None
     department: Stage | None = None
     metric: str | None = None
+    limit: int = Field(50, ge=1, le=200)
+    cursor: UUID | None = Field(None, description="the `next_cursor` of the page before")
 
 
 @router.get("/counter-measures")
 async def list_measures(request: Request, session: Reading, asked: Annotated[MeasuresAsked, Query()]) -> MeasuresOut:
     """All of them with their effect so far, the newest first."""
-    wanted = asked.model_dump(exclude_none=True)
+    wanted = asked.model_dump(exclude_none=True, exclude={"limit", "cursor"})
     rows = [row for row in await newest_decisions(session, MEASURE) if wanted.items() <= row.body.items()]
     rows.sort(key=lambda row: (row.body["started_on"], row.decision_id), reverse=True)
-    runtime = request.app.state.runtime
-    return MeasuresOut(items=[await _shown(runtime, row) for row in rows])
+    ids, begin = [row.decision_id for row in rows], 0
+    if asked.cursor is not None:
+        if str(asked.cursor) not in ids:
+            raise Invalid("cursor", "is not one of this list")
+        begin = ids.index(str(asked.cursor)) + 1
+    shown, runtime = rows[begin : begin + asked.limit], request.app.state.runtime
+    return MeasuresOut(
+        items=[await _shown(runtime, row) for row in shown],
+        next_cursor=UUID(shown[-1].decision_id) if begin + asked.limit < len(rows) else None,
+    )
 
 
 @router.get("/counter-measures/{measure_id}")

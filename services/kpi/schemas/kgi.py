@@ -57,7 +57,8 @@ class MetricTargetsOut(Answer):
 
 
 class NodeOut(Answer):
-    """`pace` is what should be there by now, `landing` where it ends at the pace so far (an estimate)."""
+    """`pace` is what should be there by now, `landing` where it ends at the pace so far (an estimate); that of ARR is
+    worked out from what is signed, open and moving, as `/v1/forecast/arr` shows."""
 
     metric: str
     ja: str

@@ -85,3 +85,4 @@ class MeasureOut(Answer):
 
 class MeasuresOut(Answer):
     items: list[MeasureOut]
+    next_cursor: UUID | None = None
