@@ -81,6 +81,21 @@ async def test_the_parts_of_a_year_add_up(kpi: Rig) -> None:
     adds_up(quarter)
 
 
+async def test_the_tree_of_arr_lands_there_too(kpi: Rig) -> None:
+    await told.take(kpi, tell(kpi, history()))
+    at = month(10) + timedelta(days=11)
+    ends = {}
+    for period in ("FY2025", "2026-Q1"):
+        asked = {"tree": "arr", "period": period, "as_of": at.isoformat()}
+        (tree,) = (await kpi.client("viewer").get("/v1/kgi", params=asked)).json()["trees"]
+        ends[period] = tree["landing"]
+        shown = amount((await ask(kpi, at, period=period))["landing"])
+        assert tree["landing"] == pytest.approx(shown, abs=0.5)
+    assert ends["FY2025"] < ends["2026-Q1"]
+    far = {"tree": "arr", "period": "FY2035", "as_of": at.isoformat()}
+    assert (await kpi.client("viewer").get("/v1/kgi", params=far)).status_code == 200
+
+
 async def test_what_moved_since_last_week(kpi: Rig) -> None:
     steps = [step for step in history() if step.name != "late-10"]
     big = month(10) + timedelta(days=19)
