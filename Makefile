@@ -55,8 +55,8 @@ schemas: $(VENV)/.product ## write the golden schemas of the events; refuses wha
 soak: $(VENV)/.dev ## random faults under load: make soak MINUTES=10 SEED=1
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED),)
 
-bench: $(VENV)/.product ## the benchmarks, as ratios in one run
-	@$(BIN)/python -m deploy.bench
+bench: $(VENV)/.product ## the benchmarks, as ratios in one run; make bench ARGS="figures" makes one of them
+	@$(BIN)/python -m deploy.bench $(ARGS)
 
 clean: ## remove what was installed here (your data in .themodel stays)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

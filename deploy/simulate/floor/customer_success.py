@@ -50,7 +50,7 @@ class SuccessManager(Colleague):
         self.did("pulse")
 
     async def _help(self, customer: Any) -> None:
-        waiting = await self.see("/v1/tickets", status="open")
+        waiting = await self.see("/v1/tickets", status="open", owner=self.who.id)  # others close theirs at this moment
         if waiting and self.chance.random() < 0.55:
             closed = {"satisfaction": self.chance.randint(2, 5)}
             await self.say(f"/v1/tickets/{self.chance.choice(waiting)['id']}/close", closed)
