@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # xdist has no types
 
-pytest_plugins = ["tests.support.engines", "tests.support.messaging", "tests.support.rig", "tests.support.system"]
+pytest_plugins = ["tests.support.engines", "tests.support.messaging", "tests.support.rig"]
 
 # The same cases each time, so that a change is judged by itself. To look for new ones:
 # `make test ARGS=--hypothesis-profile=wild`.

@@ -1,11 +1,12 @@
 """The invented company, played once into the installation all end-to-end tests share."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.system import System
+from tests.support.system import System, running_system
 
 SEED, MONTHS = "41", "2"
 
@@ -13,6 +14,14 @@ SEED, MONTHS = "41", "2"
 def simulate(system: System, *more: str) -> Any:
     done = system.themodel("simulate", "--seed", SEED, "--months", MONTHS, "--json", *more)
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="package")
+def system() -> Iterator[System]:
+    """One installation for all end-to-end tests; each uses names and channels of its own. It ends with them, since it
+    also costs something at rest: defined in a plugin it would last as long as the session."""
+    with running_system() as started:
+        yield started
 
 
 @pytest.fixture(scope="package")

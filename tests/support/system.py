@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-import pytest
 
 from deploy.local.client import LIFETIME
 from deploy.local.commands.token import issue
@@ -99,14 +98,6 @@ def running_system(**more: str) -> Iterator[System]:
     except BaseException:
         sys.stderr.write(log.read_text(errors="replace")[-6000:])
         raise
-
-
-@pytest.fixture(scope="package")
-def system() -> Iterator[System]:
-    """One installation for all end-to-end tests; each uses names and channels of its own. It ends with them, since it
-    also costs something at rest."""
-    with running_system() as started:
-        yield started
 
 
 def until(
