@@ -142,8 +142,11 @@ async def _copies(connection: "asyncpg.Connection[Any]", table: Table, copies: i
     """Rows anew under ids that begin with the number of the copy, each copy a minute earlier than the one before, in
     about the order in which things occurred, as they come in life. Indexes are made when all rows are there."""
     indexes = [str(CreateIndex(index).compile(dialect=postgresql.dialect())) for index in table.indexes]
+    keys = ", ".join(column.name for column in table.primary_key.columns)
+    indexes.append(f"ALTER TABLE {table.name} ADD CONSTRAINT pk_{table.name} PRIMARY KEY ({keys})")
     for index in table.indexes:
         await connection.execute(f"DROP INDEX IF EXISTS {index.name}")
+    await connection.execute(f"ALTER TABLE {table.name} DROP CONSTRAINT pk_{table.name}")
     names = ", ".join(column.name for column in table.columns)
     values = ", ".join(_value(column) for column in table.columns)
     days = ", ".join(f"'{name}'" for name in sorted(DAY_TYPES))  # the sums of days stay as they are

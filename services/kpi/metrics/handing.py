@@ -10,6 +10,7 @@ from services.kpi.metrics.figures import COHORT, Compute, Figures, Metric, nothi
 from services.kpi.metrics.question import View, cell_of
 from services.kpi.metrics.records import Records, Source, shown
 from services.kpi.metrics.standing import GIVEN, UPDATED
+from services.kpi.models import FEEDBACK
 from services.kpi.projections.facts import SQL_ACCEPTED
 
 ITEMS = ("budget", "authority", "need", "timing", "product", "size")
@@ -17,7 +18,7 @@ ITEMS = ("budget", "authority", "need", "timing", "product", "size")
 LACKING = ("missing_information", "insufficient_information", "invalid_contact")
 """The reasons of a rejection or return that say something was missing."""
 OPEN_DAYS = 7
-_HANDED = ("mql", "sql")
+_HANDED, _REFUSALS = ("mql", "sql"), ("mql_rejected", "sql_returned")
 _EDGES = """(VALUES ('inside_sales', 'marketing', 'mql', 'mql_rejected'), ('field_sales', 'inside_sales', 'sql',
     'sql_returned')) AS edge(sender, receiver, handed, refused)"""
 """Who may refuse what of whom; the refusal is of the same subject and cycle as what was handed on."""
@@ -64,24 +65,31 @@ def _refused(view: View) -> str:
         FROM ({entered(view)}) AS e LEFT JOIN (
             SELECT DISTINCT edge.handed, p.subject, p.subject_cycle
             FROM {{schema}}.passage p JOIN {_EDGES} ON edge.refused = p.milestone
-            WHERE p.reason = ANY(:lacking) AND p.at <= :as_of
+            WHERE p.milestone = ANY(:refusals) AND p.reason = ANY(:lacking) AND p.at >= :from AND p.at <= :as_of
         ) AS g ON g.handed = e.milestone AND g.subject = e.subject AND g.subject_cycle = e.subject_cycle
     """
 
 
 def _disputed(view: View) -> str:
     """What was handed on in the span, and whether both sides stand by their word: the receiver refused it and said why
-    in an item, the giver declined that, and for more than some days neither moved. As SQL.
+    in an item, the giver declined that, and for more than some days neither moved. As SQL. Nothing is declined before
+    it was handed on.
     """
-    state = "min(u.occurred_at) FILTER (WHERE u.data ->> 'state' = '{}')"
+    state = "u.type = ANY(:updated) AND u.data ->> 'state' = '{}'"
     return f"""
-        WITH declined AS (
-            SELECT f.data ->> 'feedback_id' AS feedback_id, f.data ->> 'sender' AS sender,
-                   f.data ->> 'receiver' AS receiver, f.lead_id, f.opportunity_id,
-                   {state.format("declined")} AS at, {state.format("closed")} AS closed_at
-            FROM {view.facts} AS f
-            JOIN {view.facts} AS u ON u.type = ANY(:updated) AND u.data ->> 'feedback_id' = f.data ->> 'feedback_id'
-            WHERE f.type = ANY(:given) GROUP BY 1, 2, 3, 4, 5
+        WITH refused AS (
+            SELECT u.{FEEDBACK} AS feedback_id, min(u.occurred_at) AS at FROM {view.facts} AS u
+            WHERE {state.format("declined")} AND u.occurred_at >= :from GROUP BY 1
+        ), declined AS (
+            SELECT r.feedback_id, r.at, g.*, (
+                SELECT min(u.occurred_at) FROM {view.facts} AS u
+                WHERE u.{FEEDBACK} = r.feedback_id AND {state.format("closed")}
+            ) AS closed_at
+            FROM refused r CROSS JOIN LATERAL (
+                SELECT f.data ->> 'sender' AS sender, f.data ->> 'receiver' AS receiver, f.lead_id, f.opportunity_id
+                FROM {view.facts} AS f WHERE f.{FEEDBACK} = r.feedback_id AND f.type = ANY(:given)
+                ORDER BY f.occurred_at LIMIT 1
+            ) AS g
         ), standing AS (
             SELECT d.*, edge.handed, edge.refused FROM declined d JOIN {_EDGES} USING (sender, receiver)
             WHERE coalesce(d.closed_at, :until) > d.at + make_interval(days => :open)
@@ -109,6 +117,7 @@ def _of_handed(view: View) -> dict[str, Any]:
         "milestones": list(_HANDED),
         "starts": view.starts,
         "lacking": list(LACKING),
+        "refusals": list(_REFUSALS),
         "given": GIVEN,
         "updated": UPDATED,
         "open": OPEN_DAYS,

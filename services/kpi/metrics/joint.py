@@ -46,6 +46,17 @@ def _deals(view: View) -> str:
     In a deal: whatever was done towards the person, the deal or the company until it was won. In a renewal: what was
     done in the year before it.
     """
+
+    def had(stage: str) -> str:
+        """Whether the department had a part: looked up deal by deal from an index alone, until one is found."""
+        keys = ("lead_id = ANY(coalesce(people.ids, ARRAY[d.lead_id]))", "opportunity_id = d.opportunity_id")
+        found = " OR ".join(
+            f"""EXISTS (SELECT FROM {view.facts} AS f WHERE f.{key} AND f.type = ANY(:{stage}_acts)
+                        AND f.occurred_at BETWEEN d.since AND d.at)"""
+            for key in (*keys, "account_id = d.account_id")
+        )
+        return f"CASE WHEN {found} THEN '{stage}' END"
+
     at = "p.occurred_at"
     columns = "at, key, kind, lead_id, cycle, opportunity_id, account_id, slice, period"
     return f"""
@@ -59,25 +70,15 @@ def _deals(view: View) -> str:
             FROM (SELECT f.*, to_jsonb(f) AS latest FROM {view.facts} AS f WHERE f.type = :renewed) AS p
             WHERE {at} >= :from AND {at} < :to {view.filters}
         ), people AS (
-            SELECT d.key, d.lead_id AS id FROM deals d
-            UNION SELECT d.key, b.id FROM deals d
-            JOIN {{schema}}.alias a ON a.kind = 'lead' AND d.lead_id IN (a.id, a.canonical_id)
-            JOIN {{schema}}.alias b ON b.kind = 'lead' AND b.canonical_id = a.canonical_id
-            UNION SELECT d.key, a.canonical_id FROM deals d
-            JOIN {{schema}}.alias a ON a.kind = 'lead' AND a.id = d.lead_id
-        ), done AS (
-            SELECT d.key, f.type FROM deals d JOIN people USING (key) JOIN {view.facts} AS f ON f.lead_id = people.id
-            WHERE f.type = ANY(:contributions) AND f.occurred_at BETWEEN d.since AND d.at
-            UNION SELECT d.key, f.type FROM deals d JOIN {view.facts} AS f ON f.opportunity_id = d.opportunity_id
-            WHERE f.type = ANY(:contributions) AND f.occurred_at BETWEEN d.since AND d.at
-            UNION SELECT d.key, f.type FROM deals d JOIN {view.facts} AS f ON f.account_id = d.account_id
-            WHERE f.type = ANY(:contributions) AND f.occurred_at BETWEEN d.since AND d.at
+            SELECT d.key, array_agg(DISTINCT p.id) AS ids FROM deals d
+            JOIN {{schema}}.alias own ON own.kind = 'lead' AND d.lead_id IN (own.id, own.canonical_id)
+            JOIN {{schema}}.alias other ON other.kind = 'lead' AND other.canonical_id = own.canonical_id
+            CROSS JOIN LATERAL (VALUES (other.id), (other.canonical_id)) AS p(id) GROUP BY 1
         ), parts AS (
-            SELECT key, array_agg(DISTINCT split_part(type, '.', 1)) AS departments FROM done GROUP BY key
+            SELECT d.key, array_remove(ARRAY[{", ".join(map(had, sorted(STAGES)))}], NULL) AS departments
+            FROM deals d LEFT JOIN people USING (key)
         )
-        SELECT {columns}, coalesce(departments, '{{}}'::text[]) AS departments,
-               coalesce(cardinality(departments), 0) AS number
-        FROM deals LEFT JOIN parts USING (key)
+        SELECT {columns}, departments, cardinality(departments) AS number FROM deals JOIN parts USING (key)
     """
 
 
@@ -86,7 +87,7 @@ def _bound(view: View) -> dict[str, Any]:
         "milestones": ["won"],
         "starts": view.starts,
         "renewed": RENEWED,
-        "contributions": CONTRIBUTIONS,
+        **{f"{stage}_acts": [act for act in CONTRIBUTIONS if act.startswith(f"{stage}.")] for stage in STAGES},
         "least": LEAST_DEPARTMENTS,
     }
 

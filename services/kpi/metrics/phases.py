@@ -16,6 +16,7 @@ from services.kpi.metrics.question import UNSET, WHOLE, WINDOWS, Cell, View, cel
 from services.kpi.metrics.records import Records, Source
 from services.kpi.metrics.voices import plain
 from services.kpi.schemas.figures import Figure
+from shared.contracts.base import DIMENSIONS
 
 DAY = 86_400.0
 PERCENTILE = 0.9
@@ -45,6 +46,9 @@ def _bound(view: View) -> dict[str, Any]:
 def _steps(view: View) -> str:
     """Tables before a query: `steps` are states of deals that had any in the span, each with the rank and phase of the
     state before it. A deal on hand (offered) is in no phase."""
+    sliced = (
+        "".join(f", p.{name}" for name in (*DIMENSIONS, "latest")) if view.question.by or view.question.filters else ""
+    )
     return f"""
         WITH {_ranks(view)}, touched AS (
             SELECT DISTINCT opportunity_id FROM {{schema}}.opportunity_state
@@ -52,7 +56,8 @@ def _steps(view: View) -> str:
         ), steps AS (
             SELECT s.*, lag(s.phase) OVER mine AS phase_before, lag(s.rank) OVER mine AS rank_before
             FROM (
-                SELECT p.*, r.rank FROM {{schema}}.opportunity_state p
+                SELECT p.opportunity_id, p.at, p.status, p.phase, p.lead_id, p.cycle, p.account_id {sliced}, r.rank
+                FROM {{schema}}.opportunity_state p
                 LEFT JOIN ranks r ON r.phase = p.phase AND p.status = 'open'
                 WHERE p.opportunity_id IN (SELECT opportunity_id FROM touched) AND p.at <= :as_of
             ) AS s WINDOW mine AS (PARTITION BY opportunity_id ORDER BY at)
@@ -164,15 +169,18 @@ def _standing(view: View) -> str:
     """
 
 
-async def _ages(view: View, *by: str) -> list[Any]:
+async def _ages(view: View) -> tuple[list[Any], list[Any]]:
+    """Of all phases, and of each."""
+    figures = f"""{view.window_shown}, count(*) AS deals, sum(days) AS total,
+               percentile_cont(0.5) WITHIN GROUP (ORDER BY days) AS median, max(p90) AS p90,
+               count(*) FILTER (WHERE days > p90) AS stale, count(*) FILTER (WHERE p90 IS NULL) AS unjudged"""
     query = f"""
         {_standing(view)}
-        SELECT {"".join(f"{name}, " for name in by)} {view.window_shown}, count(*) AS deals, sum(days) AS total,
-               percentile_cont(0.5) WITHIN GROUP (ORDER BY days) AS median, max(p90) AS p90,
-               count(*) FILTER (WHERE days > p90) AS stale, count(*) FILTER (WHERE p90 IS NULL) AS unjudged
-        FROM standing {view.window_cells(*by)}
+        SELECT true AS all_of_them, NULL::text AS phase, {figures} FROM standing {view.window_cells()}
+        UNION ALL SELECT false, phase, {figures} FROM standing {view.window_cells("phase")}
     """
-    return [row for row in await view.rows(query, _history(view)) if row.deals]
+    rows = [row for row in await view.rows(query, _history(view)) if row.deals]
+    return [row for row in rows if row.all_of_them], [row for row in rows if not row.all_of_them]
 
 
 def _history(view: View) -> dict[str, Any]:
@@ -182,8 +190,9 @@ def _history(view: View) -> dict[str, Any]:
 
 async def ages(view: View) -> Figures:
     """Days open deals have been in their phase; value is the median, beside it each phase's against that of the won."""
+    whole, each = await _ages(view)
     phases: dict[Cell, dict[str, Any]] = {}
-    for row in await _ages(view, "phase"):
+    for row in each:
         phases.setdefault(cell_of(row), {})[row.phase or UNSET] = {
             "deals": row.deals,
             "median": row.median,
@@ -196,7 +205,7 @@ async def ages(view: View) -> Figures:
             denominator=row.deals,
             more={"mean": row.total / row.deals, "stale": row.stale, "phases": phases[cell_of(row)]},
         )
-        for row in await _ages(view)
+        for row in whole
     }
 
 
@@ -204,7 +213,7 @@ async def stale(view: View) -> Figures:
     """Open deals longer in their phase than nine of ten of the won; `unjudged` are those of which that is not known."""
     return {
         cell_of(row): Figure(value=row.stale, more={"open": row.deals, "unjudged": row.unjudged})
-        for row in await _ages(view)
+        for row in (await _ages(view))[0]
     }
 
 

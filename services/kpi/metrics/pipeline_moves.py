@@ -62,8 +62,9 @@ def _moves(view: View) -> str:
             FROM ends w LEFT JOIN LATERAL (
                 SELECT {state} FROM {{schema}}.opportunity_state p
                 WHERE p.opportunity_id = w.opportunity_id AND {HOLDS_AT.format("starts")}
+                OFFSET 0  -- looked up deal by deal: joined, all deals there ever were would be priced
             ) AS b ON true
-        ), moves AS (
+        ), moves AS MATERIALIZED (
             SELECT *,
                    CASE WHEN was_inside OR NOT (stays OR closed) THEN NULL WHEN before = 'open' THEN 'pulled_in'
                         WHEN before IN ('won', 'lost') THEN 'reopened' ELSE 'new' END AS entry,

@@ -35,6 +35,8 @@ PAID = f"type IN ('{CONTRACT_STARTED}', '{CONTRACT_RENEWED}', '{SUBSCRIPTION_CHA
 """Facts of whose contracts there are and what is paid for them. A query that says so, of an account and of no other
 columns than these, is answered from an index alone."""
 PAID_COLUMNS = ["type", "contract_id", "occurred_at", "recorded_at", "mrr_amount", "mrr_currency"]
+WHAT_AND_WHEN = ("type", "occurred_at")
+"""Whether anything of a kind was told of somebody in a time is answered from the index alone."""
 FEEDBACK = "data ->> 'feedback_id'"
 """The item a fact of feedback tells of, indexed too."""
 
@@ -82,9 +84,10 @@ fact = Table(
     *_dimensions(),
     *_money("mrr", "whole"),
     Column("data", JSONB, nullable=False),
-    Index("ix_fact_lead", "lead_id", postgresql_where=text("lead_id IS NOT NULL")),
-    Index("ix_fact_opportunity", "opportunity_id", postgresql_where=text("opportunity_id IS NOT NULL")),
-    Index("ix_fact_account", "account_id", postgresql_where=text("account_id IS NOT NULL")),
+    *(
+        Index(f"ix_fact_{name}", f"{name}_id", *WHAT_AND_WHEN, postgresql_where=text(f"{name}_id IS NOT NULL"))
+        for name in ("lead", "opportunity", "account")
+    ),
     Index("ix_fact_reference", "reference", postgresql_where=text("reference IS NOT NULL")),
     Index("ix_fact_recorded", "recorded_at"),
     Index("ix_fact_type", "type", "occurred_at"),
