@@ -13,6 +13,7 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy import BigInteger, Enum, MetaData, Text, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 from sqlalchemy.types import DateTime, Uuid
@@ -274,7 +275,12 @@ class Database:
                 yield session
             finally:
                 session.expunge_all()  # rows already read stay readable
-                await session.rollback()
+                try:
+                    await session.rollback()
+                except (
+                    DBAPIError
+                ):  # the server let go of it while nothing was asked; the answer stands, nothing is lost
+                    await session.invalidate()
 
     async def direct(self) -> asyncpg.Connection:
         """A connection outside the pool, for locks and listeners that live longer than a transaction."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from services.inside_sales.app import SERVICE
 from services.inside_sales.models import CompanyRow
@@ -111,6 +111,15 @@ async def test_one_that_is_cut_off_in_the_middle_says_so_and_leaves_nothing(data
         await cut()
     async with database.transaction() as tx:
         assert (await tx.fetch(COUNT))[0][0] == 0
+
+
+async def test_what_was_read_stands_where_the_server_lets_go_before_it_ends(database: Database) -> None:
+    async with database.reading() as session:
+        mine = await session.scalar(text("SELECT pg_backend_pid()"))
+        async with database.reading() as other:
+            await other.execute(text("SELECT pg_terminate_backend(:mine)"), {"mine": mine})
+        await asyncio.sleep(0.1)
+    assert await names(database) == []
 
 
 async def test_one_that_is_cancelled_leaves_a_clean_connection(database: Database) -> None:

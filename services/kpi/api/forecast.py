@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
@@ -10,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from services.kpi.api.questions import Asked, Instant, viewing
+from services.kpi.api.questions import Asked, Instant, as_known, viewing
 from services.kpi.metrics.exchange import NO_PLAN_RATE, money
 from services.kpi.metrics.figures import ratio
 from services.kpi.metrics.forecast import METHODS, Deal, Forecast, Method, Snapshot, snapshot
@@ -30,7 +29,6 @@ from services.kpi.schemas.forecast import (
     SourcesOut,
     SummedOut,
 )
-from shared import clock
 from shared.http.door import Door
 from shared.money import Money, decimals
 
@@ -60,7 +58,7 @@ async def get_forecast(request: Request, asked: Annotated[ForecastAsked, Query()
     runtime = request.app.state.runtime
     question = asked.question(runtime)
     at = min(asked.at or question.as_of, question.as_of)
-    past = replace(question, as_of=at, known_at=at if at < clock.utc_now() else question.known_at)
+    past = as_known(question, at)
     async with AsyncExitStack() as stack:
         now = await stack.enter_async_context(viewing(runtime, question))
         then = await stack.enter_async_context(viewing(runtime, past))

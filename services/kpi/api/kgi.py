@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from services.kpi.api.landing import in_sight, then
-from services.kpi.api.questions import Asked, viewing
+from services.kpi.api.landing import in_sight
+from services.kpi.api.questions import Asked, as_known, viewing
 from services.kpi.commands.deciding import decide
 from services.kpi.domain.periods import FORMS, named
 from services.kpi.domain.trees import TREES, Node, landing, pace, status
@@ -152,7 +152,7 @@ async def _arr(runtime: Runtime, question: Question) -> float | None:
     """As `/v1/forecast/arr` says."""
     if not in_sight(question):
         return None
-    question = then(replace(question, by=None, interval=None), question.as_of)
+    question = as_known(replace(question, by=None, interval=None), question.as_of)
     async with viewing(runtime, question) as view:
         found = (await arr_landing(view)).landing
     return None if found is None else float(found) / 10 ** decimals(question.currency)

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from services.kpi.api.questions import Instant, MrrAsked, viewing
+from services.kpi.api.questions import Instant, MrrAsked, as_known, viewing
 from services.kpi.domain.periods import FORMS, Period, fiscal_year, named
 from services.kpi.metrics.exchange import money
 from services.kpi.metrics.funnel import basis
@@ -19,7 +19,6 @@ from services.kpi.metrics.recurring import courses
 from services.kpi.metrics.statistics import apportion, half_even
 from services.kpi.queries.decisions import decisions
 from services.kpi.schemas.landing import LandingFigures, LandingGroup, LandingOut, LineOut, MovedOut, SinceOut
-from shared import clock
 from shared.clock import day_of
 from shared.errors import Invalid
 from shared.http.door import Door, Reading
@@ -27,7 +26,6 @@ from shared.money import Money
 
 router = APIRouter(prefix="/v1", tags=["forecast"], route_class=Door)
 A_WEEK = timedelta(days=7)
-NOW = timedelta(seconds=5)  # what is asked as of now is asked a moment later
 MOST_GROUPS = 30
 FURTHEST_DAYS = 3 * 366
 NAMES: Mapping[str, tuple[str, str]] = {
@@ -54,14 +52,14 @@ async def get_landing(request: Request, session: Reading, asked: Annotated[Landi
         raise Invalid("period", f"says which end is asked for: {FORMS}")
     question = asked.question(runtime, basis=asked.basis)
     name, span = _period(asked.period, question, (await decisions(session)).first_month)
-    question = then(replace(question, whole=span, by=None), question.as_of)
+    question = as_known(replace(question, whole=span, by=None), question.as_of)
     if not in_sight(question):
         raise Invalid("period", "ends within three years of as_of: nobody knows what is further away")
     since = min(asked.since or question.as_of - A_WEEK, question.as_of)
     async with viewing(runtime, question) as view:
         found = await landing(view)
         groups = await _groups(view, asked.by) if asked.by else {}
-    async with viewing(runtime, then(question, since)) as view:
+    async with viewing(runtime, as_known(question, since)) as view:
         before = await landing(view)
     return LandingOut(
         **{**basis(view), "as_of": question.as_of, "known_at": question.known_at},
@@ -82,12 +80,6 @@ async def get_landing(request: Request, session: Reading, asked: Annotated[Landi
 def in_sight(question: Question) -> bool:
     """Whether the end of the span is not further away than anybody knows of."""
     return (question.whole.end - day_of(question.as_of, question.zone)).days <= FURTHEST_DAYS
-
-
-def then(question: Question, at: datetime) -> Question:
-    """As known then: what was agreed later must not count as agreed."""
-    known = [question.known_at, None if clock.utc_now() - at < NOW else at]
-    return replace(question, as_of=at, known_at=min((moment for moment in known if moment), default=None))
 
 
 def _period(name: str | None, question: Question, first_month: int) -> tuple[str, Period]:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.kpi.commands.remembering import remember
+from services.kpi.commands.remembering import recorded_since, remember
 from services.kpi.domain.periods import Period, months_after
 from services.kpi.domain.stages import STAGES
 from services.kpi.metrics.question import Question, View
@@ -27,6 +27,7 @@ from shared.service import Runtime
 
 LONGEST_YEARS, MOST_PERIODS = 30, 1100
 MEMORY = "64MB"  # for what a question sorts and joins; the server's own is made for acts, and ends on the disk here
+NOW = timedelta(seconds=5)  # what is asked as of now is asked a moment later
 EARLIEST, LATEST = date(1990, 1, 1), date(2200, 1, 1)
 UNESCAPED_PLUS = re.compile(r" (?=\d{2}:\d{2}$)")
 
@@ -151,13 +152,19 @@ class MrrAsked(Asked):
     basis: Literal["booked", "live"] = "booked"
 
 
+def as_known(question: Question, at: datetime) -> Question:
+    """As of then and as known then: what was agreed later must not count as agreed."""
+    known = [question.known_at, None if clock.utc_now() - at < NOW else at]
+    return replace(question, as_of=at, known_at=min((moment for moment in known if moment), default=None))
+
+
 @asynccontextmanager
 async def viewing(runtime: Runtime, question: Question) -> AsyncIterator[View]:
-    """One consistent view; a past state of knowledge is folded first."""
-    if question.known_at is None or question.known_at >= clock.utc_now():
-        async with runtime.database.reading(holding=SWAPPED) as session:
+    """One consistent view; a past state of knowledge that is not today's is folded first."""
+    async with runtime.database.reading(holding=SWAPPED) as session:
+        if question.known_at is None or not await recorded_since(session, question.known_at):
             yield await _view(session, question, runtime)
-        return
+            return
     async with runtime.database.transaction() as tx:
         found = await _view(tx.session, question, runtime)
         yield replace(found, schema=await remember(tx.session, question.known_at, runtime.settings.zone))

@@ -9,11 +9,17 @@ from services.kpi.commands.folding import Folding, Touched
 from services.kpi.models import CACHES, LIVE
 
 PAST = "pg_temp"
+_ANY = f"SELECT EXISTS (SELECT FROM {LIVE}.fact WHERE recorded_at > :known_at)"
 _LATER = """
 SELECT DISTINCT type, lead_id, opportunity_id, account_id,
        CASE WHEN type IN ('marketing.visits_recorded.v1', 'marketing.spend_recorded.v1') THEN reference END AS reference
 FROM {schema}.fact WHERE recorded_at > :known_at
 """
+
+
+async def recorded_since(session: AsyncSession, known_at: datetime) -> bool:
+    """Whether anything was; else what is known now was known then."""
+    return bool(await session.scalar(text(_ANY), {"known_at": known_at}))
 
 
 async def remember(session: AsyncSession, known_at: datetime, zone: tzinfo) -> str:

@@ -58,10 +58,8 @@ class Effect:
 async def effects(view: View, days: int) -> list[Effect]:
     """Of every item of the span that was acted on by as_of; so many days on each side of the action."""
     query = f"""
-        SELECT i.feedback_id, i.sender, i.receiver, i.acted_at, f.data ->> 'reason' AS reason,
-               f.data ->> 'external_id' AS external_id
+        SELECT i.feedback_id, i.sender, i.receiver, i.acted_at, i.reason, i.external_id
         FROM ({items(view)}) AS i
-        JOIN {view.facts} AS f ON f.type = ANY(:given) AND f.data ->> 'feedback_id' = i.feedback_id
         WHERE i.acted_at IS NOT NULL ORDER BY i.acted_at, i.feedback_id
     """
     found = []

@@ -55,12 +55,12 @@ def items(view: View) -> str:
     told.append(first(f"{updated} 'change' IS NOT NULL", "f.data ->> 'change'") + " AS change")
     return f"""
         SELECT p.sent AS at, p.feedback_id, p.sender, p.receiver, p.lead_id, p.opportunity_id, p.account_id, p.kind,
-               {view.slice} AS slice, width_bucket(p.sent, CAST(:starts AS timestamptz[])) - 1 AS period,
-               {", ".join(told)}
+               p.reason, p.external_id, {view.slice} AS slice,
+               width_bucket(p.sent, CAST(:starts AS timestamptz[])) - 1 AS period, {", ".join(told)}
         FROM (
             SELECT DISTINCT ON (f.{FEEDBACK}) f.*, f.occurred_at AS sent, to_jsonb(f) AS latest,
                    f.{FEEDBACK} AS feedback_id, f.data ->> 'sender' AS sender, f.data ->> 'receiver' AS receiver,
-                   f.data ->> 'kind' AS kind
+                   f.data ->> 'kind' AS kind, f.data ->> 'reason' AS reason, f.data ->> 'external_id' AS external_id
             FROM {view.facts} AS f WHERE f.type = ANY(:given) AND f.occurred_at >= :from AND f.occurred_at < :to
             ORDER BY f.{FEEDBACK}, f.occurred_at
         ) AS p

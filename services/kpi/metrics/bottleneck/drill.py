@@ -14,7 +14,6 @@ from services.kpi.metrics.chain import ACCEPT, SQL, WEB, WON, factors
 from services.kpi.metrics.entries import entered
 from services.kpi.metrics.feedback import items, parameters
 from services.kpi.metrics.question import View
-from services.kpi.metrics.standing import GIVEN
 
 BY, BY_WEB, OWNER = ("segment", "channel"), ("channel", "campaign"), "owner"
 ENDS: Mapping[str, tuple[str, ...]] = {SQL: ("mql_rejected", "dropped"), ACCEPT: ("sql_returned",), WON: ("lost",)}
@@ -100,17 +99,14 @@ async def feedback_about(view: View, department: str, because: Sequence[str]) ->
     """Feedback of the span to the department, and of it to the one before; what gives one of these reasons first, then
     the newest."""
     query = f"""
-        SELECT i.feedback_id, i.sender, i.receiver, i.at, i.acted_at, f.data ->> 'kind' AS kind,
-               f.data ->> 'reason' AS reason, f.data ->> 'external_id' AS external_id
+        SELECT i.feedback_id, i.sender, i.receiver, i.at, i.acted_at, i.kind, i.reason, i.external_id
         FROM ({items(view)}) AS i
-        JOIN {view.facts} AS f ON f.type = ANY(:given) AND f.data ->> 'feedback_id' = i.feedback_id
         WHERE i.receiver = :department OR (i.sender = :department AND i.receiver = :before)
-        ORDER BY coalesce(f.data ->> 'reason' = ANY(CAST(:because AS text[])), false) DESC, i.at DESC, i.feedback_id
+        ORDER BY coalesce(i.reason = ANY(CAST(:because AS text[])), false) DESC, i.at DESC, i.feedback_id
         LIMIT {MOST_ITEMS}
     """
     bound = {
         **parameters(view),
-        "given": GIVEN,
         "department": department,
         "before": BEFORE.get(department),
         "because": list(because),
