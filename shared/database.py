@@ -22,7 +22,7 @@ from shared import clock, failpoints
 from shared.contracts.base import Event
 from shared.contracts.envelope import Meta
 from shared.errors import NotFound, Stale
-from shared.line import DRIVER, SESSION_SETTINGS, Line, engine_of, silent
+from shared.line import DRIVER, KEPT_ALIVE, SESSION_SETTINGS, Line, engine_of, silent
 from shared.messaging.outbox import Outbox
 
 NAMING = {
@@ -277,9 +277,7 @@ class Database:
                 session.expunge_all()  # rows already read stay readable
                 try:
                     await session.rollback()
-                except (
-                    DBAPIError
-                ):  # the server let go of it while nothing was asked; the answer stands, nothing is lost
+                except DBAPIError:  # the server let go of it meanwhile; what was read stands
                     await session.invalidate()
 
     async def direct(self) -> asyncpg.Connection:
@@ -288,12 +286,7 @@ class Database:
             self.url,
             timeout=5,
             command_timeout=10,  # a relay whose way to the server is cut without a word is another's by then
-            server_settings={
-                "application_name": "themodel direct",
-                "tcp_keepalives_idle": "5",
-                "tcp_keepalives_interval": "2",
-                "tcp_keepalives_count": "3",
-            },
+            server_settings={"application_name": "themodel direct", **KEPT_ALIVE},
         )
 
     async def close(self) -> None:

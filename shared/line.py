@@ -24,6 +24,7 @@ SESSION_SETTINGS = {
     # What acts and events run is prepared once and found by keys: planning it anew costs more than running it.
     "plan_cache_mode": "force_generic_plan",
 }
+KEPT_ALIVE = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"}
 DRIVER = "driver"  # where a session keeps its connection of the driver
 
 
