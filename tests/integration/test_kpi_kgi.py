@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from services.kpi.app import SERVICE
 from services.kpi.domain.trees import TREES, Status, landing, pace, status
 from services.kpi.metrics.catalogue import CATALOGUE
 from tests.support import kpi as told
@@ -15,11 +14,7 @@ AS_OF = {"as_of": "2026-06-30T15:00:00Z"}
 
 @pytest.fixture
 async def kpi(make_rig: MakeRig) -> Rig:
-    rig = await make_rig(SERVICE)
-    events, decisions = told.worked_example()
-    await told.take(rig, told.records(rig, events))
-    await told.decide(rig, decisions)
-    return rig
+    return await told.played(make_rig)
 
 
 def test_every_node_is_a_metric() -> None:

@@ -19,11 +19,7 @@ PLAN = {"name": "Q2", "period": "2026-Q2", "goal": 1_200_000, "baseline": BASELI
 
 @pytest.fixture
 async def kpi(make_rig: MakeRig) -> Rig:
-    rig = await make_rig(SERVICE)
-    events, decisions = told.worked_example()
-    await told.take(rig, told.records(rig, events))
-    await told.decide(rig, decisions)
-    return rig
+    return await told.played(make_rig)
 
 
 async def made(kpi: Rig, **more: Any) -> dict[str, Any]:

@@ -38,11 +38,7 @@ NOT_COUNTED = {
 
 @pytest.fixture
 async def kpi(make_rig: MakeRig) -> Rig:
-    rig = await make_rig(SERVICE)
-    events, decisions = told.worked_example()
-    await told.take(rig, told.records(rig, events))
-    await told.decide(rig, decisions)
-    return rig
+    return await told.played(make_rig)
 
 
 async def ask(rig: Rig, path: str, **params: str) -> Any:

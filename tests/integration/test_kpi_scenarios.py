@@ -19,11 +19,7 @@ TEAMS: list[dict[str, Any]] = [
 
 @pytest.fixture
 async def kpi(make_rig: MakeRig) -> Rig:
-    rig = await make_rig(SERVICE)
-    events, decisions = told.worked_example()
-    await told.take(rig, told.records(rig, events))
-    await told.decide(rig, decisions)
-    return rig
+    return await told.played(make_rig)
 
 
 async def made(kpi: Rig, **more: Any) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import Any
 from aiokafka import ConsumerRecord
 
 from deploy.history.telling import Telling
+from services.kpi.app import SERVICE
 from shared.contracts import Event
 from tests.support import samples
 from tests.support.case import Case
-from tests.support.rig import Rig
+from tests.support.rig import MakeRig, Rig
 
 START = datetime.fromisoformat("2025-04-02T10:00:00+09:00")
 YEAR = {"from": "2025-04-01", "to": "2026-04-01", "as_of": "2026-04-01T00:00:00+09:00"}
@@ -74,6 +75,15 @@ async def decide(rig: Rig, decisions: Mapping[str, Any]) -> None:
     for name, value in decisions.items():
         answer = await client.put(f"/v1/settings/{name}", json={"value": value, "valid_from": "2000-01-01"})
         assert answer.status_code == 200, answer.text
+
+
+async def played(make_rig: MakeRig) -> Rig:
+    """kpi with the worked example and what it is counted by."""
+    rig = await make_rig(SERVICE)
+    events, decisions = worked_example()
+    await take(rig, records(rig, events))
+    await decide(rig, decisions)
+    return rig
 
 
 def day(number: float) -> datetime:

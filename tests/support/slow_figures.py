@@ -121,7 +121,8 @@ def win_cohort(cell: Cell) -> Figure:
     times = []
     for one in cell.of("opportunity"):
         won, lost = (cell.book.went_on(one, name) for name in ("won", "lost"))
-        until = (won or lost).at if won or lost else cell.book.as_of  # type: ignore[union-attr]
+        end = won or lost
+        until = end.at if end else cell.book.as_of
         times.append(((until - one.at).total_seconds() / 86_400, "goal" if won else "end" if lost else "open"))
     return {"value": aalen_johansen(times, WINDOW_DAYS) if times else None}
 

@@ -14,7 +14,7 @@ from services.kpi.models import SettingVersion, StageDefinition, TargetVersion
 from services.kpi.queries.decisions import (
     chain_of,
     decisions,
-    newest_definition,
+    definition_at,
     newest_targets,
     settings_on,
     versions_of,
@@ -48,7 +48,7 @@ OPERATIONS = allowed(Role.OPS_LEAD)
 async def get_stages(session: Reading) -> Response:
     """The chain that holds, those of segments that have their own, those that ship ready-made, and the milestones a
     stage may begin and end with."""
-    definition = await newest_definition(session)
+    definition = await definition_at(session)
     return resource(_stages(definition), version=definition.version)
 
 

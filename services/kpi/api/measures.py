@@ -162,8 +162,7 @@ async def _effect(runtime: Runtime, told: MeasureIn) -> EffectOut:
     if found is None:
         return EffectOut(before=None, after=None, difference=None, ci95=None, wanted=None, verdict="not_yet")
     before, after = await _both(runtime, told, found)
-    counts = [(one.numerator, one.denominator) for one in (before, after)]
-    ci95 = newcombe(*counts) if all(_is_share(one) for one in (before, after)) else None  # type: ignore[arg-type]
+    ci95 = newcombe(_counts(before), _counts(after))
     wanted = None
     if before.value is not None:
         change = told.expected.change
@@ -179,8 +178,9 @@ async def _effect(runtime: Runtime, told: MeasureIn) -> EffectOut:
     )
 
 
-def _is_share(one: RateOut) -> bool:
-    return bool(one.denominator) and one.numerator is not None and one.numerator <= (one.denominator or 0)
+def _counts(one: RateOut) -> tuple[float, int]:
+    """k and n; where there is none of either, of nothing, which has no interval."""
+    return (0, 0) if one.numerator is None or one.denominator is None else (one.numerator, one.denominator)
 
 
 async def _both(runtime: Runtime, told: MeasureIn, found: Sides) -> tuple[RateOut, RateOut]:

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from services.kpi.api.questions import Asked, viewing
 from services.kpi.commands.deciding import decide
 from services.kpi.domain.periods import Period, named
-from services.kpi.metrics.catalogue import CATALOGUE
-from services.kpi.metrics.question import ALL, Question, View
+from services.kpi.metrics.catalogue import CATALOGUE, whole
+from services.kpi.metrics.question import Question, View
 from services.kpi.models import DecisionVersion
 from services.kpi.queries.decisions import decisions, newest_decision, newest_decisions
 from services.kpi.schemas.figures import Figure
@@ -84,11 +84,7 @@ def _of(runtime: Runtime, span: Period) -> Question:
 
 
 async def _figures(view: View) -> dict[str, Figure]:
-    found = {}
-    for metric in CATALOGUE.values():
-        own = view.with_question(mode=metric.modes[0])
-        found[metric.id] = (await metric.compute(own)).get(ALL, metric.empty(own))
-    return found
+    return {metric.id: await whole(metric, view) for metric in CATALOGUE.values()}
 
 
 async def _shown(runtime: Runtime, row: DecisionVersion) -> ReportOut:

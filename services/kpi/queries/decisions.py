@@ -48,13 +48,8 @@ def _by(set_at: InstrumentedAttribute[datetime], by: datetime | None) -> list[Co
     return [] if by is None else [set_at <= by]
 
 
-async def newest_definition(session: AsyncSession) -> StageDefinition:
-    query = select(StageDefinition).order_by(desc(StageDefinition.version)).limit(1)
-    return (await session.scalars(query)).one()
-
-
-async def definition_at(session: AsyncSession, by: datetime | None) -> StageDefinition:
-    """The chain as it was cut by a moment, or the first there was."""
+async def definition_at(session: AsyncSession, by: datetime | None = None) -> StageDefinition:
+    """The chain as it was cut by a moment or until now; before the first there was, that one."""
     query = select(StageDefinition).where(*_by(StageDefinition.set_at, by))
     found = (await session.scalars(query.order_by(desc(StageDefinition.version)).limit(1))).first()
     return found or (await session.scalars(select(StageDefinition).order_by(StageDefinition.version).limit(1))).one()
