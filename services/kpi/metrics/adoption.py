@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.kpi.metrics.figures import STOCK, Figures, Metric, nothing, ratio
-from services.kpi.metrics.question import WHOLE, WINDOWS, View, cell_of
+from services.kpi.metrics.question import WHOLE, WINDOWS, View, cell_of, held
 from services.kpi.metrics.records import Source
 from services.kpi.metrics.voices import stayed
 
@@ -40,9 +40,9 @@ def _standing(view: View) -> str:
             SELECT m.period, m.early, p.account_id, p.at, p.lead_id, p.cycle, p.opportunity_id, {view.slice} AS slice,
                    coalesce(u.weeks, 0) AS weeks, u.active_days, coalesce(u.weeks, 0) >= :least AS adopted,
                    EXISTS (SELECT 1 FROM {{schema}}.customer_span x WHERE x.account_id = p.account_id
-                           AND x.at < m.ends AND (x.until IS NULL OR x.until >= m.ends)) AS stays
+                           AND {held("m.ends", "x")}) AS stays
             FROM moments m
-            JOIN {{schema}}.customer_span p ON p.at < m.moment AND (p.until IS NULL OR p.until >= m.moment)
+            JOIN {{schema}}.customer_span p ON {held("m.moment")}
             LEFT JOIN use u ON u.period = m.period AND u.early = m.early AND u.account_id = p.account_id
             WHERE true {view.filters}
         )

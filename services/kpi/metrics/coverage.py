@@ -14,8 +14,8 @@ from services.kpi.metrics.deals import PRICED, won_value
 from services.kpi.metrics.entries import NONE, entries
 from services.kpi.metrics.exchange import RATES, bound, factors, money
 from services.kpi.metrics.figures import STOCK, Figures, Metric, unpriced
-from services.kpi.metrics.pipeline_moves import DUE_WINDOWS, HOLDS_AT, due_windows, inside
-from services.kpi.metrics.question import ALL, WHOLE, Cell, View, cell_of
+from services.kpi.metrics.pipeline_moves import DUE_WINDOWS, due_windows, inside
+from services.kpi.metrics.question import ALL, WHOLE, Cell, View, cell_of, held
 from services.kpi.metrics.records import Source
 from services.kpi.schemas.figures import Figure
 from shared.money import Money, decimals
@@ -33,7 +33,7 @@ def _due(view: View) -> str:
                        coalesce(p.opened_at, p.at) AS at, p.status, p.phase, p.expected_close_date AS due,
                        p.forecast_category AS category {PRICED}
                 FROM due_windows w JOIN {{schema}}.opportunity_state p
-                  ON p.status = 'open' AND {HOLDS_AT.format("ends")} WHERE true {view.filters}
+                  ON p.status = 'open' AND {held("w.ends")} WHERE true {view.filters}
             ) AS d WHERE {inside("d", "d")}
         )
     """

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from services.kpi.metrics.entries import COMPANY, HOLDS, SAME, UNITS
-from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of, held
 
 
 class Kept(NamedTuple):
@@ -23,7 +23,7 @@ class Kept(NamedTuple):
 def _paying(moment: str, company: str) -> str:
     """Is a company under contract just before a moment? As SQL."""
     return f"""EXISTS (SELECT 1 FROM {{schema}}.customer_span x WHERE x.account_id = {company}
-                       AND x.at < {moment} AND (x.until IS NULL OR x.until >= {moment}))"""
+                       AND {held(moment, "x")})"""
 
 
 def _base(view: View) -> str:
@@ -40,7 +40,7 @@ def _base(view: View) -> str:
         ), opening AS (
             SELECT w.period, 'opening' AS part, {own} AS unit, {view.slice} AS slice
             FROM windows w
-            JOIN {{schema}}.customer_span p ON p.at < w.starts AND (p.until IS NULL OR p.until >= w.starts)
+            JOIN {{schema}}.customer_span p ON {held("w.starts")}
             WHERE {no_deal if view.question.unit == "account" else "true"} {view.filters}
         ), outside AS (
             SELECT DISTINCT ON (w.period, p.account_id)

@@ -9,7 +9,7 @@ from typing import Any
 from services.kpi.metrics.entries import SAME, UNITS, counted, entered
 from services.kpi.metrics.exchange import RATES, bound, money
 from services.kpi.metrics.figures import CLOSED, HELD, STOCK, Figures, Metric, count, no_money, no_value, unpriced, zero
-from services.kpi.metrics.question import WHOLE, WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.question import WHOLE, WINDOWS, Cell, View, cell_of, held
 from services.kpi.metrics.rates import NO_BASE
 from services.kpi.metrics.records import Records, Source, shown
 from services.kpi.schemas.figures import Figure
@@ -122,7 +122,7 @@ async def _open(view: View) -> list[Any]:
         FROM (
             SELECT w.period, {view.slice} AS slice, {UNITS[view.question.unit]} AS unit {PRICED}
             FROM windows w JOIN {{schema}}.opportunity_state p
-              ON p.status = 'open' AND p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
+              ON p.status = 'open' AND {held("w.ends")}
             {SAME} WHERE true {view.filters}
         ) AS e {view.window_cells()}
     """
@@ -164,7 +164,7 @@ def open_at_end(view: View) -> Source:
         FROM (
             SELECT p.*, p.forecast_category AS category, p.expected_close_date AS due, {view.slice} AS slice {PRICED}
             FROM windows w JOIN {{schema}}.opportunity_state p
-              ON p.status = 'open' AND p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
+              ON p.status = 'open' AND {held("w.ends")}
             WHERE w.period = {WHOLE} {view.filters}
         ) AS e
     """

@@ -9,7 +9,7 @@ from services.kpi.metrics.deals import PRICED, cycle_days, open_at_end
 from services.kpi.metrics.entries import NONE, SAME, entered, entries
 from services.kpi.metrics.exchange import RATES, bound, major, money
 from services.kpi.metrics.figures import HELD, STOCK, Figures, Metric, no_money, no_value, unpriced
-from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of, held
 from services.kpi.metrics.rates import NO_BASE
 from services.kpi.metrics.records import Source, entries_of, shown
 from services.kpi.schemas.figures import Figure
@@ -59,7 +59,7 @@ async def weighted(view: View) -> Figures:
         FROM (
             SELECT w.period, {view.slice} AS slice, c.chance {PRICED}
             FROM windows w JOIN {{schema}}.opportunity_state p
-              ON p.status = 'open' AND p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
+              ON p.status = 'open' AND {held("w.ends")}
             LEFT JOIN chances c ON c.phase = p.phase
             {SAME} WHERE true {view.filters}
         ) AS e {view.window_cells()}

@@ -44,19 +44,15 @@ def _deals(view: View) -> str:
     """Deals won and contracts renewed in the span, with the departments that had a part in each. As SQL.
 
     In a deal: whatever was done towards the person, the deal or the company until it was won. In a renewal: what was
-    done in the year before it.
+    done in the year before it. Who won or renewed had a part by that: only what the others did is looked for.
     """
-
-    def had(stage: str) -> str:
-        """Whether the department had a part: looked up deal by deal from an index alone, until one is found."""
-        keys = ("lead_id = ANY(coalesce(people.ids, ARRAY[d.lead_id]))", "opportunity_id = d.opportunity_id")
-        found = " OR ".join(
-            f"""EXISTS (SELECT FROM {view.facts} AS f WHERE f.{key} AND f.type = ANY(:{stage}_acts)
-                        AND f.occurred_at BETWEEN d.since AND d.at)"""
-            for key in (*keys, "account_id = d.account_id")
-        )
-        return f"CASE WHEN {found} THEN '{stage}' END"
-
+    acts = " UNION ALL ".join(
+        f"""SELECT f.type FROM {view.facts} AS f WHERE f.{key} AND f.type = ANY(d.others)
+            AND f.occurred_at BETWEEN d.since AND d.at"""
+        for key in ("lead_id = ANY(d.people)", "opportunity_id = d.opportunity_id", "account_id = d.account_id")
+    )
+    parts = ", ".join(f"CASE WHEN {stage} THEN '{stage}' END" for stage in sorted(STAGES))
+    had = ", ".join(f"d.owner = '{stage}' OR bool_or(starts_with(f.type, '{stage}.')) AS {stage}" for stage in STAGES)
     at = "p.occurred_at"
     columns = "at, key, kind, lead_id, cycle, opportunity_id, account_id, slice, period"
     return f"""
@@ -74,12 +70,23 @@ def _deals(view: View) -> str:
             JOIN {{schema}}.alias own ON own.kind = 'lead' AND d.lead_id IN (own.id, own.canonical_id)
             JOIN {{schema}}.alias other ON other.kind = 'lead' AND other.canonical_id = own.canonical_id
             CROSS JOIN LATERAL (VALUES (other.id), (other.canonical_id)) AS p(id) GROUP BY 1
+        ), known AS (
+            SELECT d.*, coalesce(people.ids, ARRAY[d.lead_id]) AS people, o.owner, o.others FROM deals d
+            JOIN (VALUES ('won', 'field_sales', CAST(:before_win AS text[])),
+                         ('renewal', 'customer_success', CAST(:before_renewal AS text[]))) AS o(kind, owner, others)
+              USING (kind)
+            LEFT JOIN people USING (key)
         ), parts AS (
-            SELECT d.key, array_remove(ARRAY[{", ".join(map(had, sorted(STAGES)))}], NULL) AS departments
-            FROM deals d LEFT JOIN people USING (key)
+            SELECT d.*, array_remove(ARRAY[{parts}], NULL) AS departments
+            FROM known d CROSS JOIN LATERAL (SELECT {had} FROM ({acts}) AS f) AS h
         )
-        SELECT {columns}, departments, cardinality(departments) AS number FROM deals JOIN parts USING (key)
+        SELECT {columns}, departments, cardinality(departments) AS number FROM parts
     """
+
+
+def _but(owner: str) -> list[str]:
+    """What departments other than this one contribute."""
+    return [act for act in CONTRIBUTIONS if not act.startswith(f"{owner}.")]
 
 
 def _bound(view: View) -> dict[str, Any]:
@@ -87,7 +94,8 @@ def _bound(view: View) -> dict[str, Any]:
         "milestones": ["won"],
         "starts": view.starts,
         "renewed": RENEWED,
-        **{f"{stage}_acts": [act for act in CONTRIBUTIONS if act.startswith(f"{stage}.")] for stage in STAGES},
+        "before_win": _but("field_sales"),
+        "before_renewal": _but("customer_success"),
         "least": LEAST_DEPARTMENTS,
     }
 

@@ -20,7 +20,7 @@ from services.kpi.domain.periods import Period
 from services.kpi.metrics.deals import PRICED
 from services.kpi.metrics.entries import HOLDS
 from services.kpi.metrics.exchange import RATES, bound
-from services.kpi.metrics.question import View
+from services.kpi.metrics.question import View, held
 
 PARTS = (
     *("won", "pulled_in", "lost", "slipped", "amount_changed"),
@@ -95,17 +95,19 @@ _TABLES = f"""
               WHERE p.milestone = 'won' AND p.at >= :from AND p.at < :to AND {HOLDS}) AS p
     )
 """
-_STATE = """
-    LEFT JOIN {schema}.opportunity_state s
-      ON s.opportunity_id = ID AND s.at < MOMENT AND (s.until IS NULL OR s.until >= MOMENT)
-"""
+
+
+def _state(key: str, moment: str) -> str:
+    return f"LEFT JOIN {{schema}}.opportunity_state s ON s.opportunity_id = {key} AND {held(moment, 's')}"
+
+
 _ACTUAL = f"{_TABLES} SELECT coalesce(sum(value), 0) AS actual, coalesce(bool_or(unpriced), false) AS unpriced FROM won"
 _FATES = f"""
     {_TABLES}, ended AS MATERIALIZED (
         SELECT d.*, coalesce(w.value, 0) AS now,
                CASE WHEN w.id IS NOT NULL THEN 'won' WHEN s.status = 'lost' THEN 'lost'
                     WHEN s.status = 'won' THEN 'reversed' ELSE 'slipped' END AS end
-        FROM deals d LEFT JOIN won w USING (id) {_STATE.replace("ID", "d.id").replace("MOMENT", ":to")}
+        FROM deals d LEFT JOIN won w USING (id) {_state("d.id", ":to")}
     ), judged AS (
         SELECT e.*, m.method, coalesce((e.odds ->> m.method)::numeric, 0) AS chance,
                CASE WHEN e.end = 'won' THEN 1 ELSE 0 END AS came
@@ -124,7 +126,7 @@ _OTHERS = f"""
     SELECT k.key, CASE WHEN w.at < k.moment OR s.status = 'open' THEN 'told_late'
                        WHEN s.status IN ('lost', 'won') THEN 'reopened' ELSE 'created_and_closed' END,
            0, sum(w.value)
-    FROM kept k CROSS JOIN won w {_STATE.replace("ID", "w.id").replace("MOMENT", "k.moment")}
+    FROM kept k CROSS JOIN won w {_state("w.id", "k.moment")}
     WHERE NOT EXISTS (SELECT FROM deals d WHERE d.key = k.key AND d.id = w.id)
       AND NOT EXISTS (SELECT FROM before b WHERE b.key = k.key AND b.id = w.id)
     GROUP BY 1, 2

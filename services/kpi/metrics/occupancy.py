@@ -1,7 +1,7 @@
 """Where every lead's cycle is: each in exactly one place, so the places add up to the cycles."""
 
 from services.kpi.metrics.figures import HELD, STOCK, Figures, Metric, zero
-from services.kpi.metrics.question import WHOLE, WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.question import WHOLE, WINDOWS, Cell, View, cell_of, held
 from services.kpi.metrics.records import Source
 from services.kpi.projections.places import PLACES
 from services.kpi.schemas.figures import Figure
@@ -14,7 +14,7 @@ async def occupancy(view: View) -> Figures:
         SELECT place, {view.window_shown}, count(*) AS ways
         FROM (
             SELECT w.period, {view.slice} AS slice, p.place FROM windows w
-            JOIN {{schema}}.place p ON p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
+            JOIN {{schema}}.place p ON {held("w.ends")}
             WHERE true {view.filters}
         ) AS e {view.window_cells("place")}
     """
@@ -36,7 +36,7 @@ def _cycles(view: View) -> Source:
         SELECT p.at, p.lead_id || '/' || p.cycle AS key, p.place AS kind, true AS numerator,
                NULL::boolean AS denominator, p.lead_id, p.cycle, NULL::uuid AS opportunity_id,
                NULL::uuid AS account_id, {view.slice} AS slice, jsonb_build_object({figures}) AS figures
-        FROM windows w JOIN {{schema}}.place p ON p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
+        FROM windows w JOIN {{schema}}.place p ON {held("w.ends")}
         WHERE w.period = {WHOLE} {view.filters}
     """
     return Source(query, view.windows)

@@ -12,11 +12,11 @@ from services.kpi.domain.decisions import PHASE_PROBABILITIES
 from services.kpi.metrics.entries import HOLDS
 from services.kpi.metrics.figures import COHORT, HELD, STOCK, Figures, Metric, no_value, nothing, ratio, zero
 from services.kpi.metrics.forecasting import CLOSED_BY_PHASE, INSUFFICIENT, LEAST_CLOSED, STRENGTH
-from services.kpi.metrics.question import UNSET, WHOLE, WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.question import UNSET, WHOLE, WINDOWS, Cell, View, cell_of, held
 from services.kpi.metrics.records import Records, Source
 from services.kpi.metrics.voices import plain
+from services.kpi.models import STEP
 from services.kpi.schemas.figures import Figure
-from shared.contracts.base import DIMENSIONS
 
 DAY = 86_400.0
 PERCENTILE = 0.9
@@ -44,51 +44,52 @@ def _bound(view: View) -> dict[str, Any]:
 
 
 def _steps(view: View) -> str:
-    """Tables before a query: `steps` are states of deals that had any in the span, each with the rank and phase of the
-    state before it. A deal on hand (offered) is in no phase."""
-    sliced = (
-        "".join(f", p.{name}" for name in (*DIMENSIONS, "latest")) if view.question.by or view.question.filters else ""
-    )
+    """Tables before a query: `steps` are the states by which deals came into a phase or were no longer open, of deals
+    that came into any in the span; each with the rank and phase of the step before it. A deal on hand (offered) is in
+    no phase."""
     return f"""
         WITH {_ranks(view)}, touched AS (
             SELECT DISTINCT opportunity_id FROM {{schema}}.opportunity_state
-            WHERE status = 'open' AND at >= :from AND at < :to AND at <= :as_of
+            WHERE status = 'open' AND at >= :from AND at < :to AND at <= :as_of AND ({STEP})
         ), steps AS (
-            SELECT s.*, lag(s.phase) OVER mine AS phase_before, lag(s.rank) OVER mine AS rank_before
+            SELECT s.*, lag(s.phase) OVER mine AS phase_before, lag(s.rank) OVER mine AS rank_before,
+                   bool_and(s.status = 'won') OVER (
+                       mine ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS stays_won
             FROM (
-                SELECT p.opportunity_id, p.at, p.status, p.phase, p.lead_id, p.cycle, p.account_id {sliced}, r.rank
-                FROM {{schema}}.opportunity_state p
+                SELECT p.opportunity_id, p.at, p.status, p.phase, r.rank FROM {{schema}}.opportunity_state p
                 LEFT JOIN ranks r ON r.phase = p.phase AND p.status = 'open'
-                WHERE p.opportunity_id IN (SELECT opportunity_id FROM touched) AND p.at <= :as_of
+                WHERE p.opportunity_id IN (SELECT opportunity_id FROM touched) AND p.at <= :as_of AND ({STEP})
             ) AS s WINDOW mine AS (PARTITION BY opportunity_id ORDER BY at)
         )
     """
 
 
-_CUT = "width_bucket(p.at, CAST(:starts AS timestamptz[])) - 1 AS period"
+def _shown(view: View, *, whose: bool) -> tuple[str, str]:
+    """Columns of a step `e`, and the join to the state itself where its slice or `whose` deal it is is asked for: the
+    steps alone are read from an index."""
+    columns = f"e.*, {view.slice} AS slice, width_bucket(e.at, CAST(:starts AS timestamptz[])) - 1 AS period"
+    if whose or view.question.by or view.question.filters:
+        join = "JOIN {schema}.opportunity_state p ON p.opportunity_id = e.opportunity_id AND p.at = e.at"
+        return f"{columns}, p.lead_id, p.cycle, p.account_id", join
+    return columns, ""
 
 
-def _entered(view: View) -> str:
+def _entered(view: View, *, whose: bool = False) -> str:
     """Each deal's first entry into each phase where that was in the span, and whether it went on from it: reached a
     later phase or was won, by as_of or within `window` days. As SQL."""
-    within = "AND on_at < p.at + make_interval(days => :window)" if view.question.window_days else ""
+    last = "make_interval(days => :window) - interval '1 us'" if view.question.window_days else "UNBOUNDED"
+    columns, state = _shown(view, whose=whose)
     return f"""
-        {_steps(view)}, firsts AS MATERIALIZED (
-            SELECT DISTINCT ON (opportunity_id, phase) * FROM steps
+        {_steps(view)}, ways AS (
+            SELECT s.*, coalesce(max(rank) OVER after > rank, false) OR coalesce(bool_or(stays_won) OVER after, false)
+                        AS went_on
+            FROM steps s WINDOW after AS (
+                PARTITION BY opportunity_id ORDER BY at RANGE BETWEEN interval '1 us' FOLLOWING AND {last} FOLLOWING)
+        ), firsts AS (
+            SELECT DISTINCT ON (opportunity_id, phase) * FROM ways
             WHERE status = 'open' AND phase IS NOT NULL ORDER BY opportunity_id, phase, at
-        ), later AS (
-            SELECT f.opportunity_id, f.phase, min(n.at) AS on_at
-            FROM firsts f JOIN steps n ON n.opportunity_id = f.opportunity_id AND n.at > f.at AND n.rank > f.rank
-            GROUP BY 1, 2
-            UNION ALL
-            SELECT f.opportunity_id, f.phase, min(p.at)
-            FROM firsts f
-            JOIN {{schema}}.passage p ON p.milestone = 'won' AND p.subject = f.opportunity_id AND p.at > f.at
-            WHERE {HOLDS} GROUP BY 1, 2
-        ), went AS (SELECT opportunity_id, phase, min(on_at) AS on_at FROM later GROUP BY 1, 2)
-        SELECT p.*, {view.slice} AS slice, {_CUT}, on_at IS NOT NULL {within} AS went_on
-        FROM firsts p LEFT JOIN went USING (opportunity_id, phase)
-        WHERE p.at >= :from AND p.at < :to {view.filters}
+        )
+        SELECT {columns} FROM firsts e {state} WHERE e.at >= :from AND e.at < :to {view.filters}
     """
 
 
@@ -113,12 +114,13 @@ def _conversion(rows: Sequence[Any]) -> Figure:
     return whole.model_copy(update={"more": {"phases": each}})
 
 
-def _moved(view: View) -> str:
+def _moved(view: View, *, whose: bool = False) -> str:
     """Every change of an open deal's phase in the span that has an order, and whether it led back. As SQL."""
+    columns, state = _shown(view, whose=whose)
     return f"""
         {_steps(view)}
-        SELECT p.*, {view.slice} AS slice, {_CUT}, p.rank < p.rank_before AS back FROM steps p
-        WHERE p.status = 'open' AND p.rank <> p.rank_before AND p.at >= :from AND p.at < :to {view.filters}
+        SELECT {columns}, e.rank < e.rank_before AS back FROM steps e {state}
+        WHERE e.status = 'open' AND e.rank <> e.rank_before AND e.at >= :from AND e.at < :to {view.filters}
     """
 
 
@@ -143,26 +145,18 @@ def _standing(view: View) -> str:
     """Tables before a query: `standing`, deals open at the end of each window with the days in their phase, and the
     days nine of ten won deals had left it after. Those were won in the year before as_of; of too few nothing is said.
     """
-    broken = "(b.status <> 'open' OR b.phase IS DISTINCT FROM p.phase)"
     return f"""
-        WITH {WINDOWS}, stays AS (
-            SELECT s.phase, sum(extract(epoch FROM s.until - s.at))::float8 / {DAY} AS days
-            FROM {{schema}}.passage p JOIN {{schema}}.opportunity_state s
-              ON s.opportunity_id = p.subject AND s.status = 'open' AND s.phase IS NOT NULL AND s.at < p.at
-            WHERE p.milestone = 'won' AND p.at >= :history AND {HOLDS} GROUP BY s.opportunity_id, s.phase
-        ), usual AS (
-            SELECT phase, percentile_cont({PERCENTILE}) WITHIN GROUP (ORDER BY days) AS p90 FROM stays
-            GROUP BY phase HAVING count(*) >= {LEAST_CLOSED}
+        WITH {WINDOWS}, usual AS (
+            SELECT s.key AS phase, percentile_cont({PERCENTILE}) WITHIN GROUP (ORDER BY s.value::float8) / {DAY} AS p90
+            FROM {{schema}}.passage p CROSS JOIN LATERAL jsonb_each_text(p.stays) AS s
+            WHERE p.milestone = 'won' AND p.at >= :history AND {HOLDS}
+            GROUP BY s.key HAVING count(*) >= {LEAST_CLOSED}
         ), standing AS (
             SELECT o.*, extract(epoch FROM o.ends - o.since)::float8 / {DAY} AS days, u.p90 FROM (
                 SELECT w.period, w.ends, {view.slice} AS slice, p.opportunity_id, p.lead_id, p.cycle, p.account_id,
-                       p.phase, coalesce(
-                           (SELECT max(b.until) FROM {{schema}}.opportunity_state b
-                            WHERE b.opportunity_id = p.opportunity_id AND b.at < p.at AND {broken}),
-                           (SELECT min(b.at) FROM {{schema}}.opportunity_state b
-                            WHERE b.opportunity_id = p.opportunity_id)) AS since
+                       p.phase, p.phase_since AS since
                 FROM windows w JOIN {{schema}}.opportunity_state p
-                  ON p.status = 'open' AND p.at < w.ends AND (p.until IS NULL OR p.until >= w.ends)
+                  ON p.status = 'open' AND {held("w.ends")}
                 WHERE true {view.filters}
             ) AS o LEFT JOIN usual u USING (phase)
         )
@@ -221,7 +215,7 @@ def _entries(view: View) -> Source:
     query = f"""
         SELECT at, opportunity_id || '/' || phase AS key, phase AS kind, went_on AS numerator, true AS denominator,
                lead_id, cycle, opportunity_id, account_id, slice, jsonb_build_object('phase', phase) AS figures
-        FROM ({_entered(view)}) AS e
+        FROM ({_entered(view, whose=True)}) AS e
     """
     return Source(query, _bound(view))
 
@@ -231,7 +225,7 @@ def _changes(view: View) -> Source:
         SELECT at, opportunity_id || '/' || at AS key, phase_before || '>' || phase AS kind, back AS numerator,
                true AS denominator, lead_id, cycle, opportunity_id, account_id, slice,
                jsonb_build_object('from', phase_before, 'to', phase) AS figures
-        FROM ({_moved(view)}) AS m
+        FROM ({_moved(view, whose=True)}) AS m
     """
     return Source(query, _bound(view))
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from services.kpi.metrics.deals import PRICED
 from services.kpi.metrics.exchange import RATES, bound, money
 from services.kpi.metrics.figures import STOCK, Figures, Metric, no_money, no_value, nothing, ratio, unpriced, zero
-from services.kpi.metrics.question import WHOLE, WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.question import WHOLE, WINDOWS, Cell, View, cell_of, held
 from services.kpi.metrics.rates import NO_BASE
 from services.kpi.metrics.records import Records, Source
 from services.kpi.metrics.statistics import apportion, half_even
@@ -27,7 +27,6 @@ DUE_WINDOWS = f"""
     )
 """
 """Windows with the day from which a deal is due no more in their period."""
-HOLDS_AT = "p.at < w.{0} AND (p.until IS NULL OR p.until >= w.{0})"
 
 
 def due_windows(view: View) -> dict[str, Any]:
@@ -49,10 +48,10 @@ def _moves(view: View) -> str:
     ends = f"SELECT w.*, {view.slice} AS slice, {state} FROM due_windows w JOIN {{schema}}.opportunity_state p"
     return f"""
         WITH {RATES}, {DUE_WINDOWS}, ends AS (
-            {ends} ON p.status = 'open' AND {HOLDS_AT.format("ends")} WHERE true {view.filters}
+            {ends} ON p.status = 'open' AND {held("w.ends")} WHERE true {view.filters}
             UNION ALL
             {ends} ON p.status IN ('won', 'lost') AND p.at >= w.starts AND p.closed_at >= w.starts
-                  AND {HOLDS_AT.format("ends")} WHERE true {view.filters}
+                  AND {held("w.ends")} WHERE true {view.filters}
         ), both_ends AS (
             SELECT w.period, w.slice, w.opportunity_id, w.lead_id, w.cycle, w.account_id, w.opened_at, w.status,
                    w.due, w.last_day, coalesce(w.worth, 0) AS worth, coalesce(b.worth, 0) AS was, b.status AS before,
@@ -61,7 +60,7 @@ def _moves(view: View) -> str:
                    w.told AND w.worth IS NULL OR coalesce(b.told AND b.worth IS NULL, false) AS unpriced
             FROM ends w LEFT JOIN LATERAL (
                 SELECT {state} FROM {{schema}}.opportunity_state p
-                WHERE p.opportunity_id = w.opportunity_id AND {HOLDS_AT.format("starts")}
+                WHERE p.opportunity_id = w.opportunity_id AND {held("w.starts")}
                 OFFSET 0  -- looked up deal by deal: joined, all deals there ever were would be priced
             ) AS b ON true
         ), moves AS MATERIALIZED (
@@ -151,17 +150,15 @@ def _pushes(view: View) -> str:
     return f"""
         WITH {RATES}, {WINDOWS}, open AS (
             SELECT w.period, w.ends, {view.slice} AS slice, p.* {PRICED} FROM windows w
-            JOIN {{schema}}.opportunity_state p ON p.status = 'open' AND {HOLDS_AT.format("ends")}
+            JOIN {{schema}}.opportunity_state p ON p.status = 'open' AND {held("w.ends")}
             WHERE true {view.filters}
-        ), days AS (
-            SELECT opportunity_id, at, expected_close_date > lag(expected_close_date) OVER (
-                PARTITION BY opportunity_id ORDER BY at) AS later
-            FROM {{schema}}.opportunity_state WHERE opportunity_id IN (SELECT opportunity_id FROM open)
-        ), pushes AS (
-            SELECT o.period, o.opportunity_id, count(*) AS pushes
-            FROM open o JOIN days d ON d.opportunity_id = o.opportunity_id AND d.later AND d.at < o.ends GROUP BY 1, 2
         ), standing AS (
-            SELECT o.*, coalesce(n.pushes, 0) AS pushes FROM open o LEFT JOIN pushes n USING (period, opportunity_id)
+            SELECT o.*, n.pushes FROM open o CROSS JOIN LATERAL (
+                SELECT count(*) FILTER (WHERE later) AS pushes FROM (
+                    SELECT expected_close_date > lag(expected_close_date) OVER (ORDER BY at) AS later
+                    FROM {{schema}}.opportunity_state s WHERE s.opportunity_id = o.opportunity_id AND s.at < o.ends
+                ) AS d
+            ) AS n
         )
     """
 

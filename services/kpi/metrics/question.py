@@ -190,6 +190,11 @@ class View:
         return "GROUP BY GROUPING SETS (" + ", ".join(f"({', '.join([*leading, *part])})" for part in parts) + ")"
 
 
+def held(moment: str, row: str = "p") -> str:
+    """Whether a row that lasts held just before a moment, as SQL; said as ix_opportunity_state_status has it."""
+    return f"{row}.at < {moment} AND coalesce({row}.until, 'infinity') >= {moment}"
+
+
 WINDOWS = """windows AS (
     SELECT * FROM unnest(CAST(:windows AS int[]), CAST(:window_starts AS timestamptz[]),
                          CAST(:window_ends AS timestamptz[])) AS w(period, starts, ends)

@@ -10,7 +10,7 @@ from typing import Any
 
 from services.kpi.metrics.exchange import NO_PLAN_RATE, RATES, bound, money
 from services.kpi.metrics.figures import HELD, STOCK, Figures, Metric, no_money, no_value, unpriced, zero
-from services.kpi.metrics.question import WHOLE, WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.question import WHOLE, WINDOWS, Cell, View, cell_of, held
 from services.kpi.metrics.rates import NO_BASE
 from services.kpi.metrics.records import Records, Source
 from services.kpi.metrics.statistics import apportion, half_even
@@ -45,6 +45,11 @@ class Course:
 NO_COURSE = Course()
 
 
+def is_sliced(view: View) -> bool:
+    """Whether it matters in which slice an account began."""
+    return bool(view.question.by or view.question.filters)
+
+
 def beginnings(view: View) -> str:
     """A table `accounts` before a query: each with when it began and the slice it began in."""
     return f"""accounts AS (
@@ -56,23 +61,24 @@ def beginnings(view: View) -> str:
 
 
 def _each(view: View) -> str:
-    """Tables before a query: `each` account in each window, with what it paid at both ends and every movement."""
-    kinds = ", ".join(
-        f"coalesce(sum(worth) FILTER (WHERE at >= starts AND kind = '{kind}'), 0) AS {kind}" for kind in KINDS
-    )
+    """Tables before a query: `each` account in each window that paid at its start or moved in it, with what it paid at
+    both ends and every movement."""
+    kinds = ", ".join(f"coalesce(sum(worth) FILTER (WHERE kind = '{kind}'), 0) AS {kind}" for kind in KINDS)
+    movement = "FROM windows w JOIN {schema}.movement m ON m.basis = :basis AND"
     return f"""
-        WITH {RATES}, {WINDOWS}, {beginnings(view)}, priced AS (
-            SELECT m.account_id, m.at, m.kind, a.since, a.slice, m.delta * r.factor AS worth
-            FROM {{schema}}.movement m JOIN accounts a USING (account_id) LEFT JOIN rates r USING (currency)
-            WHERE m.basis = :basis AND m.at <= :as_of
+        WITH {RATES}, {WINDOWS}, {beginnings(view)}, told AS (
+            SELECT w.period, m.account_id, NULL AS kind, m.paid AS amount, m.currency
+            {movement} {held("w.starts", "m")} AND m.paid <> 0
+            UNION ALL
+            SELECT w.period, m.account_id, m.kind, m.delta, m.currency
+            {movement} m.at >= w.starts AND m.at < w.ends
         ), each AS (
-            SELECT w.period, p.slice, p.account_id, p.since,
-                   coalesce(sum(worth) FILTER (WHERE at < w.starts), 0) AS start,
-                   count(*) FILTER (WHERE at >= w.starts AND kind = 'churn') AS churns,
-                   bool_or(at >= w.starts AND kind = 'new') AS fresh, bool_or(at >= w.starts) AS moved,
-                   bool_or(at >= w.starts AND kind = 'expansion') AS grew,
+            SELECT period, account_id, coalesce(sum(worth) FILTER (WHERE kind IS NULL), 0) AS start,
+                   count(*) FILTER (WHERE kind = 'churn') AS churns, bool_or(kind = 'new') IS TRUE AS fresh,
+                   bool_or(kind = 'expansion') IS TRUE AS grew, bool_or(kind IS NOT NULL) AS moved,
                    coalesce(sum(worth), 0) AS ends, bool_or(worth IS NULL) AS unpriced, {kinds}
-            FROM windows w JOIN priced p ON p.at < w.ends GROUP BY w.period, p.slice, p.account_id, p.since
+            FROM (SELECT t.*, t.amount * r.factor AS worth FROM told t LEFT JOIN rates r USING (currency)) AS p
+            GROUP BY period, account_id
         )
     """
 
@@ -93,7 +99,7 @@ async def courses(view: View) -> Mapping[Cell, Course]:
                count(*) FILTER (WHERE start > 0 AND ends <= 0) AS lost, count(*) FILTER (WHERE fresh) AS fresh,
                count(*) FILTER (WHERE start <= 0 AND ends <= 0 AND moved) AS passing, sum(churns)::int AS churns,
                count(*) FILTER (WHERE grew AND ends > 0) AS expanded
-        FROM each {view.window_cells()}
+        FROM each {"JOIN accounts USING (account_id)" if is_sliced(view) else ""} {view.window_cells()}
     """
     return {cell_of(row): _course(row) for row in await view.rows(query, _bound(view))}
 
@@ -109,7 +115,7 @@ def accounts(numerator: str, denominator: str = "NULL::boolean", where: str = "t
                    {denominator} AS denominator, NULL::uuid AS lead_id, NULL::int AS cycle,
                    NULL::uuid AS opportunity_id, account_id, slice,
                    jsonb_build_object({figures}, 'end', ends) AS figures
-            FROM each WHERE period = {WHOLE} AND ({where})
+            FROM each JOIN accounts USING (account_id) WHERE period = {WHOLE} AND ({where})
         """
         return Source(query, _bound(view))
 

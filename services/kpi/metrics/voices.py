@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.kpi.metrics.figures import CLOSED, Figures, Metric, no_value, nothing, ratio
-from services.kpi.metrics.question import View, cell_of
+from services.kpi.metrics.question import View, cell_of, held
 from services.kpi.metrics.records import Records, Source
 from services.kpi.metrics.statistics import net_promoters, newcombe
 from services.kpi.metrics.telling import told_by_customers
@@ -34,7 +34,7 @@ class Voice:
         """
         then = "coalesce(e.occurred_at + make_interval(days => CAST(:window AS int)), :until)"
         kept = f"""EXISTS (SELECT 1 FROM {{schema}}.customer_span x WHERE x.account_id = e.account_id
-                   AND x.at < {then} AND (x.until IS NULL OR x.until >= {then}))"""
+                   AND {held(then, "x")})"""
         return f"""
             SELECT e.*, {self.high} AS high, {self.low} AS low, customer AND {then} <= :until AS followed,
                    {kept} AS kept

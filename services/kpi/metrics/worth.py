@@ -10,7 +10,7 @@ from services.kpi.metrics.exchange import major, money
 from services.kpi.metrics.figures import Figures, Metric, no_value
 from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
 from services.kpi.metrics.rates import NO_BASE
-from services.kpi.metrics.recurring import OF_THE_END, Course, accounts, beginnings, courses
+from services.kpi.metrics.recurring import OF_THE_END, Course, accounts, beginnings, courses, is_sliced
 from services.kpi.schemas.figures import Figure
 
 SETTING_MISSING = "setting_missing"
@@ -22,11 +22,10 @@ DEFAULT_PRIOR = 0.01
 async def exposure(view: View) -> Mapping[Cell, float]:
     """Customer-months under contract in each span (booked), a month being a twelfth of 365.25 days."""
     query = f"""
-        WITH {WINDOWS}, {beginnings(view)}
+        WITH {WINDOWS} {f", {beginnings(view)}" if is_sliced(view) else ""}
         SELECT {view.window_shown}, sum(extract(epoch FROM least(coalesce(until, w.ends), w.ends)
                                                          - greatest(at, w.starts)))::float8 AS seconds
-        FROM (SELECT x.at, x.until, a.slice FROM {{schema}}.customer_span x JOIN accounts a USING (account_id)
-              WHERE x.at <= :as_of) AS s
+        FROM {{schema}}.customer_span s {"JOIN accounts USING (account_id)" if is_sliced(view) else ""}
         JOIN windows w ON s.at < w.ends AND (s.until IS NULL OR s.until > w.starts)
         {view.window_cells()}
     """

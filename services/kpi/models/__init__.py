@@ -37,6 +37,13 @@ columns than these, is answered from an index alone."""
 PAID_COLUMNS = ["type", "contract_id", "occurred_at", "recorded_at", "mrr_amount", "mrr_currency"]
 WHAT_AND_WHEN = ("type", "occurred_at")
 """Whether anything of a kind was told of somebody in a time is answered from the index alone."""
+LASTS = "coalesce(until, 'infinity'::timestamptz)"
+"""Until when a row holds, so that which rows held at a moment is found in the index."""
+STEP = "phase_since IS NULL OR phase_since = at"
+"""States of an opportunity that begin a phase, or in which it is not open."""
+STEP_COLUMNS = ["status", "phase"]
+HELD_COLUMNS = ["account_id", "kind", "currency", "delta", "paid"]
+"""What is paid at a moment, and what changes in a span, is answered from the index alone."""
 FEEDBACK = "data ->> 'feedback_id'"
 """The item a fact of feedback tells of, indexed too."""
 
@@ -116,6 +123,7 @@ passage = Table(
     Column("starts_on", Date),
     *_money("mrr", "whole"),
     *_sliced(),
+    Column("stays", JSONB(none_as_null=True)),
     Index("ix_passage_milestone", "milestone", "at"),
     Index("ix_passage_lead", "lead_id", postgresql_where=text("lead_id IS NOT NULL")),
     Index("ix_passage_opportunity", "opportunity_id", postgresql_where=text("opportunity_id IS NOT NULL")),
@@ -144,7 +152,15 @@ opportunity_state = Table(
     Column("expected_close_date", Date),
     *_money("mrr", "whole"),
     *_sliced(),
-    Index("ix_opportunity_state_status", "status", "at"),
+    _instant("phase_since", nullable=True),
+    Index("ix_opportunity_state_status", "status", "at", text(LASTS)),
+    Index(
+        "ix_opportunity_state_step",
+        "opportunity_id",
+        "at",
+        postgresql_include=STEP_COLUMNS,
+        postgresql_where=text(STEP),
+    ),
     Index("ix_opportunity_state_lead", "lead_id"),
 )
 place = Table(
@@ -173,7 +189,9 @@ movement = Table(
     Column("cycle", Integer),
     _id("opportunity_id"),
     *_sliced(),
-    Index("ix_movement_at", "basis", "at"),
+    Column("paid", BigInteger, nullable=False),
+    _instant("until", nullable=True),
+    Index("ix_movement_at", "basis", "at", "until", postgresql_include=HELD_COLUMNS),
 )
 customer_span = Table(
     "customer_span",

@@ -165,6 +165,7 @@ class _Course:
     def __init__(self, account_id: UUID, basis: str, about: _About) -> None:
         self._account_id, self._basis, self._about = account_id, basis, about
         self._balance: defaultdict[str, int] = defaultdict(int)
+        self._last: dict[str, Movement] = {}
         self._was_customer = False
         self.movements: list[Movement] = []
         self.spans: list[CustomerSpan] = []
@@ -182,12 +183,12 @@ class _Course:
         deal = self._about.deal(at)
         for currency, delta in sorted(deltas.items()):
             if delta:
+                about = (*deal, sliced, self._about.latest, self._balance[currency])
                 kind = self._kind(before, after, delta)
-                self.movements.append(
-                    Movement(
-                        self._account_id, self._basis, at, currency, kind, delta, *deal, sliced, self._about.latest
-                    )
-                )
+                if currency in self._last:
+                    self._last[currency].until = at
+                self._last[currency] = Movement(self._account_id, self._basis, at, currency, kind, delta, *about)
+                self.movements.append(self._last[currency])
         if after and not before:
             self.spans.append(CustomerSpan(self._account_id, at, None, *deal, sliced, self._about.latest))
         elif before and not after:

@@ -1,8 +1,10 @@
 """One opportunity: its states, and its entries into opportunity, won and lost."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -49,7 +51,11 @@ def fold_opportunity(facts: Sequence[Fact], link: Link, lead: Carried | None) ->
     own = [fact for fact in facts if fact.publisher == "field_sales"]
     sliced = _Slices(own, lead)
     states = _states([fact for fact in facts if fact.publisher != "customer_success"], link, sliced)
-    return Opportunity(link, states, _passages(own, link, sliced))
+    passages = _passages(own, link, sliced)
+    for passage in passages:
+        if passage.milestone == WON:
+            passage.stays = _stays(states, passage.at)
+    return Opportunity(link, states, passages)
 
 
 class _Slices:
@@ -132,6 +138,18 @@ def _states(facts: Sequence[Fact], link: Link, sliced: _Slices) -> list[Opportun
         if state.status is None:
             continue
         follow(found, _state(state, fact, link, sliced))
+    for before, this in pairwise([None, *found]):
+        if this and this.status == OPEN:
+            stayed = before and before.phase == this.phase and before.phase_since
+            this.phase_since = stayed or this.at
+    return found
+
+
+def _stays(states: Sequence[OpportunityState], until: datetime) -> Mapping[str, float]:
+    found: defaultdict[str, float] = defaultdict(float)
+    for state in states:
+        if state.status == OPEN and state.phase and state.at < until:
+            found[state.phase] += (min(state.until or until, until) - state.at).total_seconds()
     return found
 
 

@@ -44,6 +44,7 @@ class Passage:
     amount: Amount | None = None
     dimensions: Mapping[str, str] = field(default_factory=dict)
     latest: Mapping[str, str] = field(default_factory=dict)
+    stays: Mapping[str, float] | None = None  # of a deal won: for how many seconds it had been open in each phase
 
     @property
     def customer(self) -> UUID | None:
@@ -53,7 +54,8 @@ class Passage:
 
 @dataclass(slots=True)
 class OpportunityState:
-    """What was known of an opportunity from `at` until something changed."""
+    """What was known of an opportunity from `at` until something changed. While it is open, it is in its phase since
+    `phase_since`."""
 
     opportunity_id: UUID
     at: datetime
@@ -73,6 +75,7 @@ class OpportunityState:
     amount: Amount | None
     dimensions: Mapping[str, str]
     latest: Mapping[str, str]
+    phase_since: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -92,7 +95,10 @@ class Place:
 
 @dataclass(slots=True)
 class Movement:
-    """A change of an account's MRR, and its name. A deal counts when won (basis `booked`) or when billed (`live`)."""
+    """A change of an account's MRR, and its name. A deal counts when won (basis `booked`) or when billed (`live`).
+
+    From then `until` the next change the account pays `paid` in that currency.
+    """
 
     account_id: UUID
     basis: str
@@ -105,6 +111,8 @@ class Movement:
     opportunity_id: UUID | None
     dimensions: Mapping[str, str]
     latest: Mapping[str, str]
+    paid: int
+    until: datetime | None = None
 
 
 @dataclass(slots=True)

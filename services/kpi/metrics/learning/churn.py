@@ -17,7 +17,7 @@ from services.kpi.metrics.exchange import RATES, bound
 from services.kpi.metrics.learning.dataset import Dataset, Feature, of_rows, with_numbers
 from services.kpi.metrics.learning.knowing import SAMPLED, facts_of, known_by, last_words, share_of
 from services.kpi.metrics.learning.training import Recipe
-from services.kpi.metrics.question import View
+from services.kpi.metrics.question import View, held
 from shared.clock import start_of_day
 
 HORIZON_DAYS = 90
@@ -126,7 +126,7 @@ def _snapshots(view: View, sampled: str) -> str:
         ), snapshots AS MATERIALIZED (
             SELECT c.account_id, t.at, c.worth AS start, c.priced
             FROM unnest(CAST(:moments AS timestamptz[])) AS t(at)
-            JOIN course c ON c.at < t.at AND (c.until IS NULL OR c.until >= t.at)
+            JOIN course c ON {held("t.at", "c")}
             WHERE c.worth > 0 AND {sampled}
         )
     """
