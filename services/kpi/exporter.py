@@ -20,6 +20,7 @@ from services.kpi.metrics.recurring import NO_COURSE, courses, shown
 from services.kpi.models import SWAPPED
 from services.kpi.queries.decisions import decisions, pulse
 from services.kpi.queries.freshness import freshness
+from services.kpi.queries.means import for_questions
 from services.kpi.schemas.figures import Figure
 from shared import clock
 from shared.money import Money
@@ -36,30 +37,44 @@ NAN = float("nan")
 
 async def export(runtime: Runtime) -> None:
     """Runs until cancelled; a database that is away only leaves the gauges as they were."""
-    checked = read_at = -2 * CHECK_SECONDS
-    seen, rest = 0, CHECK_SECONDS
+    looks = Looks(runtime)
     while True:
         begun = time.monotonic()
         try:
-            async with runtime.database.reading(holding=SWAPPED) as session:
-                version = await pulse(session)
-                if version != seen or time.monotonic() - read_at > AGAIN_SECONDS:
-                    view = await read(session, runtime)
-                    seen, read_at = version, time.monotonic()
-                else:
-                    view = await _current(session, runtime)
-                _age(view)
-                if (now := time.monotonic()) - checked > rest:
-                    for check, kept in (await conservation(view)).items():
-                        instruments.unconserved.labels(check.id).set(kept.broken)
-                    checked = time.monotonic()
-                    rest = max(CHECK_SECONDS, REST * REST * (checked - now))
-                    begun += checked - now
+            begun += await looks.look()
         except Exception as error:
             if not transient(error):
                 raise
             log.warning("gauges wait", error=str(error)[:200])
         await asyncio.sleep(max(EVERY_SECONDS, REST * (time.monotonic() - begun)))
+
+
+class Looks:
+    """When the figures were read, as of which pulse, and when conservation was last checked."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._pulse, self._read_at = 0, -math.inf
+        self._checked_at, self._rest = -math.inf, CHECK_SECONDS
+
+    async def look(self) -> float:
+        """Set the gauges; returns how many seconds of it went into checking, which has a rest of its own."""
+        async with self._runtime.database.reading(holding=SWAPPED) as session:
+            version = await pulse(session)
+            if version != self._pulse or time.monotonic() - self._read_at > AGAIN_SECONDS:
+                view = await read(session, self._runtime)
+                self._pulse, self._read_at = version, time.monotonic()
+            else:
+                view = await _current(session, self._runtime)
+            _age(view)
+            begun = time.monotonic()
+            if begun - self._checked_at <= self._rest:
+                return 0.0
+            for check, kept in (await conservation(view)).items():
+                instruments.unconserved.labels(check.id).set(kept.broken)
+            self._checked_at = time.monotonic()
+            self._rest = max(CHECK_SECONDS, REST * REST * (self._checked_at - begun))
+            return self._checked_at - begun
 
 
 async def read(session: AsyncSession, runtime: Runtime) -> View:
@@ -87,6 +102,7 @@ async def view_of(session: AsyncSession, runtime: Runtime, whole: Period, basis:
         company_currency=settings.currency,
         basis=basis,
     )
+    await for_questions(session)
     fresh = await freshness(session, STAGES, settings.freshness_seconds)
     return View(session, question, await decisions(session, whole), fresh=fresh)
 

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.commands.remembering import recorded_since, remember
@@ -19,6 +18,7 @@ from services.kpi.metrics.question import Question, View
 from services.kpi.models import SWAPPED
 from services.kpi.queries.decisions import decisions
 from services.kpi.queries.freshness import freshness
+from services.kpi.queries.means import for_questions
 from shared import clock
 from shared.contracts.base import DIMENSIONS
 from shared.errors import Invalid
@@ -26,7 +26,6 @@ from shared.money import known_currency
 from shared.service import Runtime
 
 LONGEST_YEARS, MOST_PERIODS = 30, 1100
-MEMORY = "64MB"  # for what a question sorts and joins; the server's own is made for acts, and ends on the disk here
 NOW = timedelta(seconds=5)  # what is asked as of now is asked a moment later
 EARLIEST, LATEST = date(1990, 1, 1), date(2200, 1, 1)
 UNESCAPED_PLUS = re.compile(r" (?=\d{2}:\d{2}$)")
@@ -171,6 +170,6 @@ async def viewing(runtime: Runtime, question: Question) -> AsyncIterator[View]:
 
 
 async def _view(session: AsyncSession, question: Question, runtime: Runtime) -> View:
-    await session.execute(text(f"SET LOCAL work_mem = '{MEMORY}'"))
+    await for_questions(session)
     fresh = await freshness(session, STAGES, runtime.settings.freshness_seconds)
     return View(session, question, await decisions(session, question.whole, question.decided_at), fresh=fresh)

@@ -174,7 +174,7 @@ place = Table(
     _instant("contacted_at", nullable=True),
     Column("revisit_on", Date),
     *_sliced(),
-    Index("ix_place_place", "place", "at", "until"),
+    Index("ix_place_place", "place", "at", text(LASTS), postgresql_include=["until"]),
 )
 movement = Table(
     "movement",

@@ -218,15 +218,18 @@ def _spells(view: View) -> str:
 
 def _stays(table: str, column: str, key: str, values: str) -> str:
     """A row at the beginning of every stay, with when it was left. The tables have a row for every change, so that
-    several in a row may be of one stay."""
+    several in a row may be of one stay. Looked up one by one: few of all there ever were wait."""
+    same = " AND ".join(f"x.{name} = k.{name}" for name in key.split(", "))
     return f"""
-        SELECT r.*, lead(r.at) OVER (PARTITION BY {key} ORDER BY r.at) AS left_at FROM (
-            SELECT x.*, x.{column} IS DISTINCT FROM lag(x.{column}) OVER (PARTITION BY {key} ORDER BY x.at) AS fresh
-            FROM {{schema}}.{table} x WHERE x.at < :last AND ({key}) IN (
-                SELECT {key} FROM {{schema}}.{table} y WHERE y.{column} = ANY(:{values}) AND y.at < :last
-                AND (y.until IS NULL OR y.until >= :first)
-            )
-        ) AS r WHERE r.fresh
+        SELECT s.* FROM (
+            SELECT DISTINCT {key} FROM {{schema}}.{table} y
+            WHERE y.{column} = ANY(:{values}) AND y.at < :last AND coalesce(y.until, 'infinity') >= :first
+        ) AS k CROSS JOIN LATERAL (
+            SELECT r.*, lead(r.at) OVER (ORDER BY r.at) AS left_at FROM (
+                SELECT x.*, x.{column} IS DISTINCT FROM lag(x.{column}) OVER (ORDER BY x.at) AS fresh
+                FROM {{schema}}.{table} x WHERE x.at < :last AND {same}
+            ) AS r WHERE r.fresh
+        ) AS s
     """
 
 

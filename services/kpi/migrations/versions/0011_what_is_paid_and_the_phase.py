@@ -52,12 +52,11 @@ def upgrade() -> None:
         ["basis", "at", "until"],
         postgresql_include=["account_id", "kind", "currency", "delta", "paid"],
     )
+    lasts = sa.text("coalesce(until, 'infinity'::timestamptz)")
+    op.drop_index("ix_place_place", table_name="place")
+    op.create_index("ix_place_place", "place", ["place", "at", lasts], postgresql_include=["until"])
     op.drop_index("ix_opportunity_state_status", table_name="opportunity_state")
-    op.create_index(
-        "ix_opportunity_state_status",
-        "opportunity_state",
-        ["status", "at", sa.text("coalesce(until, 'infinity'::timestamptz)")],
-    )
+    op.create_index("ix_opportunity_state_status", "opportunity_state", ["status", "at", lasts])
     op.create_index(
         "ix_opportunity_state_step",
         "opportunity_state",
