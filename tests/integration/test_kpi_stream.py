@@ -70,6 +70,27 @@ async def test_what_nothing_moved_is_not_counted_again_and_what_moved_at_once(kp
     assert mqls((await client.get("/v1/funnel")).json()) == 1
 
 
+async def test_of_many_the_answer_before_does_while_they_are_counted_anew(
+    kpi: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(STREAM, "MANY", 0)
+    monkeypatch.setattr(STREAM, "REST", 1e6)
+    client = kpi.client("viewer")
+    await an_mql(kpi)
+    first = (await client.get("/v1/funnel")).json()
+    await an_mql(kpi)
+    assert (await client.get("/v1/funnel")).json() == first, "as of then, and it says so"
+    for _ in range(200):
+        if mqls((await client.get("/v1/funnel")).json()) == 2:
+            break
+        await asyncio.sleep(0.05)
+    else:
+        pytest.fail("it was never counted anew")
+    monkeypatch.setattr(STREAM, "REST", 0)
+    await an_mql(kpi)
+    assert mqls((await client.get("/v1/funnel")).json()) == 3, "what is too old does no more"
+
+
 async def test_first_the_whole_then_what_changed(kpi: Rig) -> None:
     await an_mql(kpi)
     async with listening(kpi.app, "/v1/stream", "viewer") as listener:
