@@ -22,7 +22,7 @@ from shared import clock, failpoints
 from shared.contracts.base import Event
 from shared.contracts.envelope import Meta
 from shared.errors import NotFound, Stale
-from shared.line import DRIVER, KEPT_ALIVE, SESSION_SETTINGS, Line, engine_of, silent
+from shared.line import DRIVER, KEPT_ALIVE, READ_ONLY, SESSION_SETTINGS, First, Line, engine_of, silent
 from shared.messaging.outbox import Outbox
 
 NAMING = {
@@ -32,8 +32,6 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-# Questions with whatever filters are planned for what is asked.
-_READ_ONLY = "SELECT set_config('transaction_read_only', 'on', true), set_config('plan_cache_mode', 'auto', true)"
 
 Words = Annotated[str, mapped_column(Text)]
 Minor = Annotated[int, mapped_column(BigInteger)]
@@ -264,14 +262,17 @@ class Database:
                 await used.close()
 
     @asynccontextmanager
-    async def reading(self, *, holding: str | None = None) -> AsyncIterator[AsyncSession]:
-        """One consistent read-only view. Nobody puts another table in the place of `holding` once it is taken."""
+    async def reading(self, *, holding: str | None = None, first: First | None = None) -> AsyncIterator[AsyncSession]:
+        """One consistent read-only view. Nobody puts another table in the place of `holding` once it is taken. `first`
+        may make temporary tables."""
         async with self._sessions() as session:
             await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             if holding:  # before the view: in it, a table that takes the place of this one lacks its newest rows
                 await session.execute(text(f"LOCK TABLE {holding} IN ACCESS SHARE MODE"))
-            await session.execute(text(_READ_ONLY))
             try:
+                if first:
+                    await first(session)
+                await session.execute(text(READ_ONLY))
                 yield session
             finally:
                 session.expunge_all()  # rows already read stay readable

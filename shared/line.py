@@ -5,7 +5,7 @@ pays for none, and one that does runs inside: what its session flushes is part o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from types import MappingProxyType
@@ -24,8 +24,11 @@ SESSION_SETTINGS = {
     # What acts and events run is prepared once and found by keys: planning it anew costs more than running it.
     "plan_cache_mode": "force_generic_plan",
 }
+# Questions with whatever filters are planned for what is asked.
+READ_ONLY = "SELECT set_config('transaction_read_only', 'on', true), set_config('plan_cache_mode', 'auto', true)"
 KEPT_ALIVE = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"}
 DRIVER = "driver"  # where a session keeps its connection of the driver
+First = Callable[[AsyncSession], Awaitable[None]]
 
 
 def engine_of(url: str, connect_args: Mapping[str, Any] = MappingProxyType({}), **more: Any) -> AsyncEngine:

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.commands.deciding import decide
+from services.kpi.commands.recording import FOLDER
 from services.kpi.commands.remembering import remember
 from services.kpi.domain.horizons import BY_HAND, Moment, key_of, moments, name_of
 from services.kpi.domain.periods import Period
@@ -65,7 +66,8 @@ async def freeze(tx: Transaction, period: Period, length: str, *, by: str, now: 
 
 
 async def _known(session: AsyncSession, at: datetime) -> str | None:
-    """The schema of what was known at a moment; None where that is what is known now."""
+    """The schema of what was known at a moment; None where that is what is known now. Nobody folds until it is kept."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(:folder)"), {"folder": FOLDER})
     await session.execute(text(f"LOCK TABLE {SWAPPED} IN ACCESS SHARE MODE"))
     if not await session.scalar(text(_LATER), {"at": at}):
         return None

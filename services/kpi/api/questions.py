@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.kpi.commands.remembering import recorded_since, remember
+from services.kpi.commands.remembering import remember
 from services.kpi.domain.periods import Period, months_after
 from services.kpi.domain.stages import STAGES
 from services.kpi.metrics.question import Question, View
-from services.kpi.models import SWAPPED
+from services.kpi.models import LIVE, SWAPPED
 from services.kpi.queries.decisions import decisions
 from services.kpi.queries.freshness import freshness
 from services.kpi.queries.means import for_questions
@@ -160,16 +160,15 @@ def as_known(question: Question, at: datetime) -> Question:
 @asynccontextmanager
 async def viewing(runtime: Runtime, question: Question) -> AsyncIterator[View]:
     """One consistent view; a past state of knowledge that is not today's is folded first."""
-    async with runtime.database.reading(holding=SWAPPED) as session:
-        if question.known_at is None or not await recorded_since(session, question.known_at):
-            yield await _view(session, question, runtime)
-            return
-    async with runtime.database.transaction() as tx:
-        found = await _view(tx.session, question, runtime)
-        yield replace(found, schema=await remember(tx.session, question.known_at, runtime.settings.zone))
+    schema, settings = LIVE, runtime.settings
 
+    async def folded(session: AsyncSession) -> None:
+        nonlocal schema
+        if question.known_at is not None:
+            schema = await remember(session, question.known_at, settings.zone)
 
-async def _view(session: AsyncSession, question: Question, runtime: Runtime) -> View:
-    await for_questions(session)
-    fresh = await freshness(session, STAGES, runtime.settings.freshness_seconds)
-    return View(session, question, await decisions(session, question.whole, question.decided_at), fresh=fresh)
+    async with runtime.database.reading(holding=SWAPPED, first=folded) as session:
+        await for_questions(session)
+        fresh = await freshness(session, STAGES, settings.freshness_seconds)
+        held = await decisions(session, question.whole, question.decided_at)
+        yield View(session, question, held, schema, fresh)
