@@ -137,6 +137,31 @@ async def test_a_running_span_is_held_against_the_one_before_up_to_the_same_poin
     assert named(running, "lead_to_mql")["reference_source"] == "none", "none of the five had become an MQL by then"
 
 
+async def test_deals_still_on_their_way_confirm_nothing_against_a_target(kpi: Rig) -> None:
+    """Two of twenty were won by now, which is far below four of five; but eighteen are still open."""
+    await told.decide(kpi, {"reference_rates": {"opp_to_won": 0.8}})
+    await many(kpi, "june", JUNE, [("won", 2), ("opportunity", 18)])
+    open_yet = named(await ask(kpi), "opp_to_won")
+    assert (open_yet["numerator"], open_yet["denominator"], open_yet["evidence"]) == (2, 20, "suspected")
+    assert (open_yet["matured_numerator"], open_yet["matured_denominator"]) == (2, 2)
+    assert open_yet["probability_below"] > 0.99
+    for place in range(12):
+        lost = field_sales.DealLost(
+            lead_id=told_id("lead", f"june-opportunity-{place}"),
+            cycle=1,
+            opportunity_id=told_id("opportunity", f"june-opportunity-{place}"),
+            reason="price",
+        )
+        await kpi.deliver(lost, lost.lead_id, at=JUNE + timedelta(days=5))
+    through = named(await ask(kpi), "opp_to_won")
+    assert (through["matured_denominator"], through["evidence"]) == (14, "confirmed")
+    later = {"as_of": "2026-10-01T00:00:00Z"}
+    old = named(await ask(kpi, **later), "opp_to_won")
+    assert old["matured_denominator"] == 20, "after ninety days who is still open counts as not won"
+    (period,) = (await ask(kpi, interval="month"))["periods"]
+    assert period["verdict"]["evidence"] == "confirmed"
+
+
 async def test_a_fall_of_the_mix_alone_is_no_fault_of_the_stage(kpi: Rig) -> None:
     """In each segment more become MQLs than before; but most leads are now of the one that seldom does."""
     await many(kpi, "may-e", MAY, [("lead", 8), ("mql", 32)], segment="ENT")

@@ -120,6 +120,7 @@ class _Shown:
         ja, en = FACTORS[each.factor]
         over, under = each.reference.sample or (None, None)
         mix = self._found.mixes.get(each.factor)
+        reached, known = each.matured or (None, None)
         return SuspectOut(
             factor=each.factor,
             ja=ja,
@@ -138,6 +139,8 @@ class _Shown:
             difference_ci95=each.difference_ci95,
             probability_below=each.probability,
             evidence=each.evidence,
+            matured_numerator=reached,
+            matured_denominator=known,
             more_cases=each.more,
             small_sample=each.few,
             mix=mix

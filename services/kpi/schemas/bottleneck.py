@@ -46,6 +46,10 @@ class SuspectOut(Answer):
     evidence: str = Field(
         description="confirmed from 0.90, of several stages by Benjamini-Hochberg at 10 %; suspected from 0.70; or none"
     )
+    matured_numerator: int | None = Field(
+        description="of those whose fate is known; against a target they must confirm it too"
+    )
+    matured_denominator: int | None
     more_cases: int | None = Field(description="how many more at this rate would confirm what is suspected")
     small_sample: bool
     mix: MixOut | None

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from services.kpi.metrics.bottleneck.evidence import NO_EVIDENCE, SUSPECTED, Evidence, judged, more_cases
-from services.kpi.metrics.bottleneck.references import NO_REFERENCE, STARTS, Reference
+from services.kpi.metrics.bottleneck.evidence import CONFIRMED, NO_EVIDENCE, SUSPECTED, Evidence, judged, more_cases
+from services.kpi.metrics.bottleneck.matured import STEPS, Known
+from services.kpi.metrics.bottleneck.references import NO_REFERENCE, STARTS, TARGET, Reference
 from services.kpi.metrics.chain import SHARES
 from services.kpi.metrics.decomposition import Gap, decompose, worst_first
 from services.kpi.metrics.statistics import newcombe, wilson
@@ -18,6 +19,7 @@ class Suspect:
     """One factor of a gap. `probability` that its true rate lies below the reference; None where it is no share.
 
     `few`: too few cases for anything to be said of it. `needed`: the probability from which it would be confirmed.
+    `matured`: k of n of those whose fate is known, where it is held against a target; they must confirm it too.
     """
 
     factor: str
@@ -28,6 +30,7 @@ class Suspect:
     evidence: str
     few: bool
     needed: float
+    matured: tuple[int, int] | None = None
 
     @property
     def actual(self) -> float:
@@ -80,8 +83,14 @@ class Chain:
         return None if silent else found
 
 
-def examined(counts: Mapping[str, tuple[int, int]], references: Mapping[str, Reference], won: int, least: int) -> Chain:
-    """The gap, and what can be said of each of its factors; of fewer than `least` cases nothing."""
+def examined(
+    counts: Mapping[str, tuple[int, int]], references: Mapping[str, Reference], won: int, least: int, known: Known
+) -> Chain:
+    """The gap, and what can be said of each of its factors; of fewer than `least` cases nothing.
+
+    A target is the rate of those that are through. Against the span before, counted to the same point of it, and
+    against others of the same span all are equally far.
+    """
     own = {name: over / under if under else 0.0 for name, (over, under) in counts.items()}
     gap = decompose(own, {name: references[name].rate for name in counts})
     chances = {
@@ -95,5 +104,13 @@ def examined(counts: Mapping[str, tuple[int, int]], references: Mapping[str, Ref
         level, needed = evidence.get(name, UNJUDGED)
         few = name not in STARTS and pair[1] < least
         part = gap.parts.get(name, 0.0)
-        suspects.append(Suspect(name, part, pair, references[name], chances.get(name), level, few, needed))
+        through = known.get(name, (0, 0)) if references[name].source == TARGET and name in STEPS else None
+        if level == CONFIRMED and through and not _confirms(through, references[name], needed, least):
+            level = SUSPECTED
+        suspects.append(Suspect(name, part, pair, references[name], chances.get(name), level, few, needed, through))
     return Chain(gap, won, suspects)
+
+
+def _confirms(through: tuple[int, int], reference: Reference, needed: float, least: int) -> bool:
+    """Whether those whose fate is known are enough, and as surely below."""
+    return through[1] >= least and reference.chance(through) >= needed

@@ -16,6 +16,7 @@ from services.kpi.metrics.bottleneck.drill import (
     worst_of_rate,
 )
 from services.kpi.metrics.bottleneck.evidence import NO_EVIDENCE
+from services.kpi.metrics.bottleneck.matured import Known, matured
 from services.kpi.metrics.bottleneck.mix import Mix, mixes
 from services.kpi.metrics.bottleneck.queues import AHEAD, Queue
 from services.kpi.metrics.bottleneck.rates import Chain, examined
@@ -107,7 +108,8 @@ async def findings(view: View, *, people: bool) -> Findings:
     """Of the span as a whole, and of each slice where a dimension was asked for; `people` may be told owners."""
     now, then = await now_and_before(view)
     whole = view.with_question(by=None, interval=None)
-    chain = await _chain(whole, now[ALL], then[ALL])
+    known = await matured(view)
+    chain = await _chain(whole, now[ALL], then[ALL], known.get(ALL, {}))
     found_mixes = await mixes(whole, before(whole))
     shifted = [name for name, mix in found_mixes.items() if _is_shift(chain, name, mix, then[ALL])]
     queues = await flow.queues(whole)
@@ -121,15 +123,15 @@ async def findings(view: View, *, people: bool) -> Findings:
         verdict,
         worth.mean if worth and not worth.unpriced else None,
         await _drill(whole, chain, queues, verdict, people=people),
-        await _groups(view, now, then),
-        await _periods(view, now),
+        await _groups(view, now, then, known),
+        await _periods(view, now, known),
     )
 
 
-async def _chain(view: View, found: Factors, earlier: Factors, peers: Factors | None = None) -> Chain:
+async def _chain(view: View, found: Factors, earlier: Factors, known: Known, peers: Factors | None = None) -> Chain:
     counts = chain_of(found, visits=view.question.filters.keys() <= {"channel", "campaign"})
     held = await references(view, counts, earlier, peers)
-    return examined(counts, held, found.counts[WON][0], smallest(view))
+    return examined(counts, held, found.counts[WON][0], smallest(view), known)
 
 
 def _is_shift(chain: Chain, name: str, mix: Mix, earlier: Factors) -> bool:
@@ -140,7 +142,9 @@ def _is_shift(chain: Chain, name: str, mix: Mix, earlier: Factors) -> bool:
     return mix.shifted(suspect.actual, over / under, suspect.reference.rate)
 
 
-async def _groups(view: View, now: Mapping[Cell, Factors], then: Mapping[Cell, Factors]) -> dict[str, Part]:
+async def _groups(
+    view: View, now: Mapping[Cell, Factors], then: Mapping[Cell, Factors], known: Mapping[Cell, Known]
+) -> dict[str, Part]:
     """The largest values of the asked dimension, each by its own rates; in the order of their names, which is no
     ranking."""
     by, found = view.question.by, {}
@@ -152,19 +156,20 @@ async def _groups(view: View, now: Mapping[Cell, Factors], then: Mapping[Cell, F
     for value in sorted(largest[:MOST_GROUPS]):
         own = view.with_question(by=None, interval=None, filters={**view.question.filters, by: value})
         earlier = then.get(Cell(None, value), NOTHING)
-        chain = await _chain(own, cells[value], earlier, all_of_them - cells[value])
+        ripe = known.get(Cell(None, value), {})
+        chain = await _chain(own, cells[value], earlier, ripe, all_of_them - cells[value])
         found[value] = Part(chain, decided(chain, (), ()))
     return found
 
 
-async def _periods(view: View, now: Mapping[Cell, Factors]) -> list[Part]:
+async def _periods(view: View, now: Mapping[Cell, Factors], known: Mapping[Cell, Known]) -> list[Part]:
     """Each period by the one before; the one that runs up to the same elapsed point."""
     found = []
     for place, period in enumerate(view.periods):
         own = view.with_question(whole=period, by=None, interval=None)
         alone = place == 0 or view.is_partial(period)
         earlier = (await factors(before(own))).get(ALL, NOTHING) if alone else now.get(Cell(place - 1), NOTHING)
-        chain = await _chain(own, now.get(Cell(place), NOTHING), earlier, NOTHING)
+        chain = await _chain(own, now.get(Cell(place), NOTHING), earlier, known.get(Cell(place), {}), NOTHING)
         found.append(Part(chain, decided(chain, (), ())))
     return found
 
