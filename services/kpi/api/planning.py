@@ -16,7 +16,16 @@ from services.kpi.metrics.funnel import basis
 from services.kpi.metrics.question import ALL, View
 from services.kpi.metrics.rates import NO_BASE
 from services.kpi.metrics.statistics import wilson
-from services.kpi.schemas.planning import GridCell, GridOut, NeedOut, RequirementOut, WhatIfOut
+from services.kpi.metrics.threshold import thresholds
+from services.kpi.schemas.planning import (
+    GridCell,
+    GridOut,
+    NeedOut,
+    RequirementOut,
+    ThresholdOut,
+    ThresholdsOut,
+    WhatIfOut,
+)
 from shared.errors import Invalid
 from shared.http.door import Door
 from shared.money import decimals
@@ -115,6 +124,31 @@ async def get_grid(request: Request, asked: Annotated[GridAsked, Query()]) -> Gr
             x_values=x,
             y_values=y,
             rows=[[_cell(found, {asked.x: one, asked.y: other}, average, view) for one in x] for other in y],
+        )
+
+
+class ThresholdAsked(Asked):
+    thresholds: Annotated[list[int], Field(max_length=MOST_VALUES)] = Field(
+        default_factory=lambda: list(range(0, 101, 10)), description="scores from which a lead would be an MQL"
+    )
+
+
+@router.get("/scenarios/threshold")
+async def get_thresholds(request: Request, asked: Annotated[ThresholdAsked, Query()]) -> ThresholdsOut:
+    """What the lead cycles of the span would have become, were a lead an MQL from another score on: more MQLs of whom
+    fewer are accepted, or fewer and better ones. The rates of a point are those `POST /v1/scenarios` takes."""
+    runtime = request.app.state.runtime
+    async with viewing(runtime, asked.question(runtime)) as view:
+        found = await thresholds(view, sorted(set(asked.thresholds)))
+        return ThresholdsOut(
+            **basis(view),
+            leads=found.leads,
+            without_score=found.without_score,
+            declared=found.declared,
+            cases=found.cases,
+            slope=found.slope,
+            reason=found.reason,
+            points=[ThresholdOut(**point._asdict(), sqls=point.sqls) for point in found.points],
         )
 
 

@@ -52,3 +52,27 @@ class GridOut(Basis):
     y_values: list[float]
     rows: list[list[GridCell]]
     reason: str | None = None
+
+
+class ThresholdOut(Answer):
+    """Of the lead cycles of the span; the shares are null where too little is known."""
+
+    threshold: int
+    mqls: int
+    lead_to_mql: float
+    acceptance: float | None
+    mql_to_sql: float | None
+    sqls: float | None
+
+
+class ThresholdsOut(Basis):
+    """`slope` of the log-odds to be accepted by one more point of the score, from `cases` whose fate is known; at or
+    below 0 the score does not tell who is accepted."""
+
+    leads: int
+    without_score: int
+    declared: int = Field(description="by a person: MQLs at any threshold")
+    cases: int
+    slope: float | None
+    points: list[ThresholdOut]
+    reason: str | None
