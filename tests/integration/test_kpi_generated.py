@@ -146,6 +146,8 @@ async def test_what_was_known_at_a_time_never_changes(kpi: Rig) -> None:
     assert all(one["periods"] != other["periods"] for one, other in zip(now, before, strict=True)), (
         "told late, it counts"
     )
+    never = {"known_at": "2001-01-01T00:00:00Z"}
+    assert (await ask(kpi, "/v1/metrics/lead_cycles", **never))["value"] == 0, "of a time before anything was recorded"
 
 
 async def test_parts_add_up_by_every_dimension_and_month(kpi: Rig) -> None:

@@ -11,7 +11,10 @@ from services.kpi.models import CACHES, LIVE
 from shared.line import fetch
 
 PAST = "pg_temp"
-_ANY = f"SELECT EXISTS (SELECT FROM {LIVE}.fact WHERE recorded_at > :known_at)"
+_ANY = f"""
+SELECT EXISTS (SELECT FROM {LIVE}.fact WHERE recorded_at <= :known_at) AS before,
+       EXISTS (SELECT FROM {LIVE}.fact WHERE recorded_at > :known_at) AS since
+"""
 _LATER = """
 SELECT DISTINCT type, lead_id, opportunity_id, account_id,
        CASE WHEN type IN ('marketing.visits_recorded.v1', 'marketing.spend_recorded.v1') THEN reference END AS reference
@@ -25,8 +28,13 @@ async def remember(session: AsyncSession, known_at: datetime, zone: tzinfo) -> s
     What nothing was recorded about since is as it is now, and read where it is: so nobody may fold meanwhile, or the
     transaction has a view of its own.
     """
-    if not await session.scalar(text(_ANY), {"known_at": known_at}):
+    told = (await session.execute(text(_ANY), {"known_at": known_at})).one()
+    if not told.since:
         return LIVE
+    if not told.before:
+        for table in CACHES:
+            await fetch(session, f"CREATE TEMPORARY TABLE {table.name} (LIKE {LIVE}.{table.name}) ON COMMIT DROP")
+        return PAST
     for table in CACHES:
         for statement in _shadow(table):
             await fetch(session, statement)
