@@ -33,7 +33,7 @@ up: $(VENV)/.product ## run the whole product here; Ctrl-C ends it (DEMO=1 plays
 
 test: $(VENV)/.dev ## all tests, on real Kafka and real PostgreSQL
 	@$(BIN)/python -m tests.support.machine
-	@$(BIN)/python -m pytest -n 4 --max-worker-restart 0 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --max-worker-restart 0 $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

@@ -51,7 +51,8 @@ SETTINGS = {
     "log.index.size.max.bytes": "262144",  # enough for such a segment; the default reserves 10 MB for each
     "log.cleaner.dedupe.buffer.size": "4194304",  # the default takes 128 MB of memory
     "broker.session.timeout.ms": "3000",  # a killed broker may start again after this, not after 9 s
-    "broker.heartbeat.interval.ms": "500",
+    "broker.heartbeat.interval.ms": "1000",
+    "metadata.max.idle.interval.ms": "5000",  # at rest; twice a second, as by default, is most of what it does at rest
 }
 _API_VERSIONS = bytes.fromhex("0000000a 0012 0000 00000001 ffff")  # length, key 18, version 0, correlation 1, no client
 
