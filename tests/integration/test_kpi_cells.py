@@ -1,12 +1,12 @@
 """What belongs into one cell of an answer: a period, a value of a dimension, a unit, and nothing else."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from services.kpi.app import SERVICE
-from shared.contracts import customer_success, field_sales, marketing
+from shared.contracts import customer_success, field_sales, inside_sales, marketing
 from shared.contracts.base import Event
 from shared.ids import told_id
 from shared.money import Money
@@ -64,3 +64,38 @@ async def test_an_account_is_filtered_by_the_slice_it_began_in(kpi: Rig, metric:
     groups = {group["group"]: group["value"] for group in (await ask(kpi, metric, by="segment"))["groups"]}
     assert groups["SMB"] == (await ask(kpi, metric, segment="SMB"))["value"] == whole["value"]
     assert (await ask(kpi, metric, segment="ENT"))["value"] in (None, 0, {"amount": 0, "currency": "JPY"})
+
+
+async def test_who_waits_for_a_decision_stands_beside_what_was_decided(kpi: Rig) -> None:
+    for number in range(4):
+        lead = told_id("lead", str(number))
+        begun: dict[str, Any] = {"lead_id": lead, "cycle": 1}
+        rejected = inside_sales.MqlRejected(**begun, reason="not_icp")
+        ends = (inside_sales.MqlAccepted(**begun), rejected, inside_sales.LeadDropped(**begun, reason="no_budget"))
+        await kpi.deliver(marketing.MqlCreated(**begun), lead, at=datetime(2025, 2, 1, tzinfo=UTC))
+        for event in ends[number : number + 1]:
+            await kpi.deliver(event, lead, at=datetime(2025, 2, 2, tzinfo=UTC))
+    found = await ask(kpi, "mql_acc")
+    assert (found["numerator"], found["denominator"], found["more"]) == (1, 2, {"undecided": 1})
+    assert [one["more"] for one in found["periods"]] == [{"undecided": 1}, {}]
+
+
+async def test_what_is_spent_may_come_before_what_comes_of_it(kpi: Rig) -> None:
+    """`window` days before, in each period; without it what was spent in the span counts."""
+    for month, amount in ((1, 1000), (3, 600), (6, 50)):
+        spend = Money(amount=amount, currency="JPY")
+        await tell(kpi, marketing.SpendRecorded(date=date(2025, month, 15), channel="ads", spend=spend), month, 15)
+    await tell(kpi, marketing.LeadCreated(lead_id=LEAD, cycle=1, channel="ads"), 5, 1)
+    now = await ask(kpi, "cpl")
+    assert (now["value"]["amount"], [one["value"] and one["value"]["amount"] for one in now["periods"]]) == (
+        1650,
+        [None, 50],
+    )
+    lagged = await ask(kpi, "cpl", window="60")
+    assert (lagged["value"]["amount"], lagged["numerator"]["amount"]) == (1600, 1600), (
+        "from November to the second of May"
+    )
+    assert [one["value"] and one["value"]["amount"] for one in lagged["periods"]] == [None, 600]
+    rows = await ask(kpi, "cpl/records", window="60")
+    assert len([row for row in rows["items"] if row["numerator"]]) == 2
+    assert (await ask(kpi, "spend", window="60"))["value"]["amount"] == 1650

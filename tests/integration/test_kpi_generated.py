@@ -192,7 +192,7 @@ async def test_the_ways_of_counting_agree_where_everybody_has_come_to_an_end(kpi
     """Over all of the history, without deals no lead stands behind: who goes on in a cohort has gone on; and the
     cohorts of the months are the cohort of all."""
     await take(kpi, records(kpi, a_company(10, own_deals=0)))
-    for name in FOLLOWED:
+    for name in (name for name in FOLLOWED if FLOW in CATALOGUE[name].modes):
         flow, cohort = [await ask(kpi, f"/v1/metrics/{name}", mode=mode, **EVER) for mode in (FLOW, COHORT)]
         assert (flow["numerator"], flow["denominator"]) == (cohort["numerator"], cohort["denominator"]), name
         assert sum(month["numerator"] for month in cohort["periods"]) == cohort["numerator"]

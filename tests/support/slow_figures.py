@@ -249,6 +249,7 @@ COUNTED: dict[str, Slow] = {
     "l2m": flow("mql", "lead"),
     "mql_acc": flow("mql_accepted", "mql_accepted", "mql_rejected"),
     "sql_rate": flow("sql", "mql"),
+    "sql_per_lead": flow("sql", "lead"),
     "sql_acc": flow("opportunity", "opportunity", "sql_returned", outside=False),
     "eff_sql": flow("opportunity", "mql", outside=False),
     "opp_to_won": flow("won", "opportunity"),
@@ -264,6 +265,8 @@ COUNTED: dict[str, Slow] = {
 FOLLOWED: dict[str, Slow] = {
     "l2m": cohort("lead", "mql"),
     "sql_rate": cohort("mql", "sql"),
+    "sql_per_lead": cohort("lead", "sql"),
+    "sql_per_contact": cohort("contacted", "sql"),
     "eff_sql": cohort("mql", "opportunity"),
     "opp_to_won": cohort("opportunity", "won"),
     "lead_to_won": cohort("lead", "won"),

@@ -1,7 +1,7 @@
 """Whether two figures differ: of two spans, or of two slices of one."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
@@ -24,12 +24,13 @@ HIGHER, LOWER, INCONCLUSIVE, TOO_FEW = "higher", "lower", "inconclusive", "too_f
 
 class DifferenceAsked(MetricAsked):
     """Two slices: `by`, `value` and `other`. Two spans: `other_from` and `other_to`, or by default the span before, up
-    to the same elapsed point."""
+    to the same elapsed point. Two kinds of cycles (`cycles` and `other_cycles`): did what came again do as well?"""
 
     value: Value | None = None
     other: Value | None = None
     other_from: Day | None = None
     other_to: Day | None = None
+    other_cycles: Literal["first", "recycled"] | None = None
 
     def slices(self) -> tuple[Cell, Cell] | None:
         """Raises Invalid where it is not said which two."""
@@ -38,8 +39,9 @@ class DifferenceAsked(MetricAsked):
         for name in ("by", "value", "other"):
             if getattr(self, name) is None:
                 raise Invalid(name, "is needed to compare two slices: by, value and other")
-        if self.other_from or self.other_to:
-            raise Invalid("other_from", "two slices are compared in one span")
+        if self.other_from or self.other_to or self.other_cycles:
+            name = "other_cycles" if self.other_cycles else "other_from"
+            raise Invalid(name, "two slices are compared in one span, of the same cycles")
         return Cell(None, self.value), Cell(None, self.other)
 
     def span(self) -> Period | None:
@@ -63,8 +65,17 @@ async def get_difference(request: Request, metric_id: str, asked: Annotated[Diff
             figure, other = await _counts(metric, view, *slices)
         else:
             (figure,) = await _counts(metric, view, ALL)
-            (other,) = await _counts(metric, view.with_question(whole=span) if span else before(view), ALL)
+            (other,) = await _counts(metric, _other(view, span, asked.other_cycles), ALL)
         return _difference(metric, view, figure, other)
+
+
+def _other(view: View, span: Period | None, cycles: str | None) -> View:
+    """Of other cycles in the same span, unless another is said; else of the span before."""
+    if cycles:
+        view = view.with_question(filters={**view.question.filters, "cycles": cycles})
+    if span:
+        return view.with_question(whole=span)
+    return view if cycles else before(view)
 
 
 async def _counts(metric: Metric, view: View, *cells: Cell) -> list[Counted]:

@@ -21,7 +21,7 @@ FAMILIES: Mapping[str, Sequence[str]] = {
         *("renew", "renew_value", "upsell", "onb"),
     ),
     "unit-economics": ("arpa", "churn_hazard", "ltv", "cac", "ltv_cac", "payback", "cpl", "cpmql"),
-    "recycling": ("recycle_rate", "recycled_to_opp", "recycled_won", "recycled_won_value", "loops"),
+    "recycling": ("recycle_rate", "recycled_to_opp", "dormant_days", "recycled_won", "recycled_won_value", "loops"),
     "feedback": (
         *("reverse_flow", "obligations", "ack_72h", "acted", "closure", "two_way", "voice_used"),
         *("note_gap", "note_coverage", "expectation_fit", "handoff_complete", "rework", "disputes"),

@@ -57,14 +57,19 @@ async def all_leads_by_visitor(view: View) -> Figures:
     }
 
 
-async def spend_of(view: View) -> Mapping[Cell, Decimal | None]:
-    """What was spent in the span, in minor units; None where a plan rate is missing."""
+def lag(view: View) -> int:
+    """By how many days (`window`) what is spent comes before what comes of it; none where nothing is said."""
+    return view.question.window_days or 0
+
+
+async def spend_of(view: View, back: int = 0) -> Mapping[Cell, Decimal | None]:
+    """What was spent in the span, or `back` days before it, in minor units; None where a plan rate is missing."""
     query = f"""
         WITH {RATES}
         SELECT {view.shown}, sum(figure * factor) AS spent, bool_or(factor IS NULL) AS unpriced
         FROM ({days_of(view, "spend_day")}) AS e LEFT JOIN rates r USING (currency) {view.cells()}
     """
-    rows = await view.rows(query, {**days_bound(view), **bound(view)})
+    rows = await view.rows(query, {**days_bound(view, back), **bound(view)})
     return {cell_of(row): None if row.unpriced else row.spent for row in rows if row.spent is not None or row.unpriced}
 
 
@@ -76,8 +81,9 @@ async def spend(view: View) -> Figures:
 
 
 async def _cost(view: View, milestone: str, which: str) -> Figures:
-    """Spend by entries, both of the span. Where no spend is told there is no cost: it is not free."""
-    counts, spending, found = await entries(view, [milestone]), await spend_of(view), {}
+    """Spend by entries, both of the span, or the spend of `window` days before. Where no spend is told there is no
+    cost: it is not free."""
+    counts, spending, found = await entries(view, [milestone]), await spend_of(view, lag(view)), {}
     for cell in {*counts, *spending}:
         number = getattr(counts.get(cell, {}).get(milestone, NONE), which)
         spent = spending.get(cell, Decimal(0))
@@ -124,7 +130,7 @@ def _by_days(table: str, milestone: str, where: str, *, above: bool) -> Records:
         """
         given = {"milestones": [milestone], "starts": view.starts, "zone": view.question.zone.key}
         given |= {"web": view.decisions.setting(WEB_CHANNELS, view.question.whole.start)}
-        return Source(query, {**days_bound(view), **given})
+        return Source(query, {**days_bound(view, 0 if above else lag(view)), **given})
 
     return source
 
@@ -141,6 +147,7 @@ async def _web(view: View) -> list[str]:
 
 _CAME = """NOT outside AND (channel = ANY(CAST(:web AS text[])) OR (CAST(:web AS text[]) IS NULL AND channel IN (
     SELECT channel FROM {schema}.visit_day WHERE day >= :first AND day < :last)))"""
+LAGGED = " (of the span `window` days before, where asked)"
 _ALL = "first cycles of every channel ÷ visitors"
 METRICS = (
     Metric(
@@ -169,7 +176,7 @@ METRICS = (
         "リード獲得単価",
         "Cost per lead",
         "money",
-        "spend ÷ new leads",
+        f"spend{LAGGED} ÷ new leads",
         partial(_cost, milestone="lead", which="chained"),
         no_value,
         records=_by_days("spend_day", "lead", "NOT outside", above=False),
@@ -179,7 +186,7 @@ METRICS = (
         "MQL獲得単価",
         "Cost per MQL",
         "money",
-        "spend ÷ MQLs",
+        f"spend{LAGGED} ÷ MQLs",
         partial(_cost, milestone="mql", which="value"),
         no_value,
         records=_by_days("spend_day", "mql", "true", above=False),

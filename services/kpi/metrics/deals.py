@@ -98,7 +98,8 @@ def cycle_days(*results: str) -> Any:
         days = ", extract(epoch FROM p.at - p.since)::float8 / 86400 AS days"
         query = f"""
             SELECT {view.shown}, count(days) AS deals, sum(days) AS total, count(*) - count(days) AS undated,
-                   percentile_cont(0.5) WITHIN GROUP (ORDER BY days) AS median
+                   percentile_cont(0.5) WITHIN GROUP (ORDER BY days) AS median,
+                   percentile_cont(0.9) WITHIN GROUP (ORDER BY days) AS late
             FROM ({entered(view, days)}) AS e {view.cells()}
         """
         rows = await view.rows(query, {"milestones": list(results), "starts": view.starts})
@@ -108,7 +109,8 @@ def cycle_days(*results: str) -> Any:
 
 
 def _days(row: Any) -> Figure:
-    more = {"median": row.median, "mean": row.total / row.deals if row.deals else None, "undated": row.undated}
+    mean = row.total / row.deals if row.deals else None
+    more = {"median": row.median, "p90": row.late, "mean": mean, "undated": row.undated}
     reason = None if row.deals else NO_BASE
     return Figure(value=row.median, numerator=row.total, denominator=row.deals, reason=reason, more=more)
 

@@ -6,6 +6,7 @@ those. Who came both ways is one person, and in both.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import NamedTuple
 
 from services.kpi.metrics.question import Cell, View, cell_of
@@ -105,11 +106,11 @@ def days_of(view: View, table: str) -> str:
     """
 
 
-def days_bound(view: View) -> dict[str, object]:
-    """The parameters of `days_of`."""
-    whole = view.question.whole
-    days = [period.start for period in view.periods] or [whole.start]
-    return {"first": whole.start, "last": whole.end, "days": days}
+def days_bound(view: View, back: int = 0) -> dict[str, object]:
+    """The parameters of `days_of`; of the days that lie `back` days before the span and its periods."""
+    whole, earlier = view.question.whole, timedelta(days=back)
+    days = [period.start - earlier for period in view.periods] or [whole.start - earlier]
+    return {"first": whole.start - earlier, "last": whole.end - earlier, "days": days}
 
 
 _NOT_TOLD = ", ".join(f"NULL::text AS {name}" for name in DIMENSIONS if name not in ("channel", "campaign"))

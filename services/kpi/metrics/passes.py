@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-from services.kpi.metrics.entries import NONE, Entries, entered, entries
+from services.kpi.metrics.entries import NONE, Entries, counted, entered, entries
 from services.kpi.metrics.figures import CLOSED, COHORT, FLOW, Compute, Figures, Metric, count, nothing, ratio, zero
 from services.kpi.metrics.question import View, cell_of
 from services.kpi.metrics.records import Records, Source, entries_of, shown
-from services.kpi.metrics.subjects import followed, following
+from services.kpi.metrics.subjects import followed, following, outcomes
 
 _WHICH = {"value": "", "chained": " AND NOT outside", "outside": " AND outside"}
 
@@ -28,6 +28,7 @@ class Part(NamedTuple):
 
 
 LEADS, NEW, RECYCLED = Part("lead"), Part("lead", "chained"), Part("lead", "outside")
+CONTACTED = Part("contacted")
 MQL, ACCEPTED, REJECTED = Part("mql"), Part("mql_accepted"), Part("mql_rejected")
 SQL, RETURNED, FROM_SQL, OPPORTUNITY = (
     *(Part("sql"), Part("sql_returned"), Part("opportunity", "chained")),
@@ -51,11 +52,16 @@ _COUNTS = (
     ("customer", "引き継ぎ済み顧客数", "Customers taken over", CUSTOMER, "accepted by customer success"),
     ("onboarded", "オンボーディング完了数", "Customers onboarded", ONBOARDED, "onboarding completed"),
 )
+_DECISIONS = (
+    ("mql_acc", "MQL受け入れ率", "MQL acceptance", "accepted ÷ decided", MQL, ACCEPTED, (ACCEPTED, REJECTED)),
+    ("sql_acc", "有効商談率", "SQL acceptance", "taken ÷ (taken + returned)", SQL, FROM_SQL, (FROM_SQL, RETURNED)),
+)
+_SPOKEN = "of the MQLs contacted for the first time in the span, those handed over as SQLs"
 _RATES = (
     ("l2m", "MQL化率", "Lead to MQL", FLOWED, "mql ÷ lead_cycles", MQL, (LEADS,)),
-    ("mql_acc", "MQL受け入れ率", "MQL acceptance", IN_FLOW, "accepted ÷ decided", ACCEPTED, (ACCEPTED, REJECTED)),
     ("sql_rate", "商談化率(SQL引き渡し÷MQL)", "MQL to SQL", FLOWED, "sql ÷ mql", SQL, (MQL,)),
-    ("sql_acc", "有効商談率", "SQL acceptance", IN_FLOW, "taken ÷ (taken + returned)", FROM_SQL, (FROM_SQL, RETURNED)),
+    ("sql_per_lead", "商談化率(SQL引き渡し÷リード)", "Lead to SQL", FLOWED, "sql ÷ lead_cycles", SQL, (LEADS,)),
+    ("sql_per_contact", "商談化率(SQL引き渡し÷初回対応)", "Contact to SQL", (COHORT,), _SPOKEN, SQL, (CONTACTED,)),
     ("eff_sql", "有効商談化率(有効商談÷MQL)", "MQL to opportunity", FLOWED, "from SQLs ÷ mql", FROM_SQL, (MQL,)),
     ("opp_to_won", "有効商談→受注率", "Opportunity to won", FLOWED, "won ÷ opportunity", WON, (OPPORTUNITY,)),
     ("lead_to_won", "リード→受注率", "Lead to won", FLOWED, "won ÷ lead_cycles", WON, (LEADS,)),
@@ -84,6 +90,23 @@ def quotient(over: Part, under: tuple[Part, ...]) -> Compute:
                 sum(part.of(found.get(part.milestone, NONE)) for part in under),
             )
             for cell, found in counts.items()
+        }
+
+    return compute
+
+
+def _decision(base: Part, over: Part, under: tuple[Part, ...]) -> Compute:
+    """Of what was decided; beside it how many of those that came into the base in the span wait for a decision."""
+
+    async def compute(view: View) -> Figures:
+        found = dict(await quotient(over, under)(view))
+        query, bound = outcomes(view, base.milestone, [part.milestone for part in under], ["dropped"])
+        waits = "goal_at IS NULL AND end_at IS NULL"
+        query = f"SELECT {view.shown}, {counted(view, waits)} AS ways FROM ({query}) AS o {view.cells()}"
+        waiting = {cell_of(row): row.ways for row in await view.rows(query, bound)}
+        return {
+            cell: found.get(cell, ratio(0, 0)).model_copy(update={"more": {"undecided": waiting.get(cell, 0)}})
+            for cell in {*found, *waiting}
         }
 
     return compute
@@ -148,6 +171,13 @@ METRICS = (
     *(
         Metric(id_, ja, en, "count", formula, _count(part), zero, additive=True, records=_counted(part))
         for id_, ja, en, part, formula in _COUNTS
+    ),
+    *(
+        Metric(
+            *(id_, ja, en, "ratio", formula, _decision(base, over, under), nothing, IN_FLOW),
+            records=divided(over, under),
+        )
+        for id_, ja, en, formula, base, over, under in _DECISIONS
     ),
     *(
         Metric(id_, ja, en, "ratio", formula, quotient(over, under), nothing, modes, records=divided(over, under))

@@ -17,10 +17,22 @@ ENDED = {"mql_rejected": "mql_rejected", "dropped": "no_opportunity", "sql_retur
 ENDED |= {"lost": "deal_lost", "customer": "dormant_customer"}
 """Each end of a way, and the reason its next cycle bears."""
 UNFOLLOWED = "unfollowed"
+LOOPS = 3
+"""So often with one owner, and another may try."""
 _ENDS = tuple(name for name in ENDED if name != "customer")
 _OPPORTUNITY = f"""
     , EXISTS (SELECT FROM {{schema}}.passage g WHERE g.milestone = 'opportunity' AND g.lead_id = p.lead_id
               AND g.cycle = p.cycle AND {HOLDS.replace("p.", "g.")}) AS reached
+"""
+_STUCK = f"""
+    , p.cycle > {LOOPS} AND EXISTS (
+        SELECT FROM {{schema}}.passage g WHERE g.lead_id = p.lead_id AND g.cycle < p.cycle AND g.owner IS NOT NULL
+        GROUP BY g.owner HAVING count(DISTINCT g.cycle) >= {LOOPS}) AS stuck
+"""
+_DAYS = """
+    , extract(epoch FROM p.at - (
+        SELECT max(g.at) FROM {schema}.passage g WHERE g.lead_id = p.lead_id AND g.cycle = p.cycle - 1
+        AND g.milestone = ANY(:ends) AND g.at <= p.at))::float8 / 86400 AS days
 """
 _GONE = ("customer_success.customer_churned.v1", "customer_success.customer_dormant.v1")
 Reasons = Mapping[Cell, Mapping[str, int]]
@@ -119,16 +131,45 @@ def _share(row: Any, view: View) -> Figure:
 
 
 async def loops(view: View) -> Figures:
-    """How many of the span's lead entries are whose first, second, third … cycle; value is the highest."""
+    """How many of the span's lead entries are whose first, second, third … cycle; value is the highest. Beside it how
+    many of them ended with one owner three times or more before: somebody else may try."""
     query = f"""
-        SELECT cycle, {view.shown}, {counted(view)} AS ways FROM ({entered(view)}) AS e {view.cells("cycle")}
+        SELECT cycle, {view.shown}, {counted(view)} AS ways, {counted(view, "stuck")} AS stuck
+        FROM ({entered(view, _STUCK)}) AS e {view.cells("cycle")}
     """
-    found: defaultdict[Cell, dict[str, int]] = defaultdict(dict)
+    found: defaultdict[Cell, dict[str, Any]] = defaultdict(dict)
     for row in await view.rows(query, {"milestones": ["lead"], "starts": view.starts}):
-        found[cell_of(row)][str(row.cycle or 1)] = row.ways
+        found[cell_of(row)][str(row.cycle or 1)] = row
     return {
-        cell: Figure(value=max(map(int, cycles)), more={"cycles": dict(sorted(cycles.items()))})
+        cell: Figure(
+            value=max(map(int, cycles)),
+            more={
+                "cycles": {cycle: row.ways for cycle, row in sorted(cycles.items())},
+                "same_owner": sum(row.stuck for row in cycles.values()),
+            },
+        )
         for cell, cycles in found.items()
+    }
+
+
+async def dormant(view: View) -> Figures:
+    """Days from the end of the cycle before to the new one; value is the median. Of a customer who comes back no end is
+    known by the cycle: those are `undated`."""
+    query = f"""
+        SELECT {view.shown}, count(days) AS ways, sum(days) AS total, count(*) - count(days) AS undated,
+               percentile_cont(0.5) WITHIN GROUP (ORDER BY days) AS median
+        FROM ({entered(view, _DAYS)}) AS e WHERE outside {view.cells()}
+    """
+    rows = await view.rows(query, {"milestones": ["lead"], "starts": view.starts, "ends": list(_ENDS)})
+    return {
+        cell_of(row): Figure(
+            value=row.median,
+            numerator=row.total,
+            denominator=row.ways,
+            reason=None if row.ways else NO_BASE,
+            more={"mean": row.total / row.ways if row.ways else None, "undated": row.undated},
+        )
+        for row in rows
     }
 
 
@@ -150,6 +191,12 @@ def _again(view: View) -> Source:
     rows = shown("'cycle_source', cycle_source", numerator="reached", denominator="true")
     query = f"SELECT {rows} FROM ({entered(view, _OPPORTUNITY)}) AS e WHERE outside"
     return Source(query, {"milestones": ["lead"], "starts": view.starts})
+
+
+def _slept(view: View) -> Source:
+    rows = shown("'days', days, 'cycle_source', cycle_source", numerator="days IS NOT NULL", denominator="true")
+    query = f"SELECT {rows} FROM ({entered(view, _DAYS)}) AS e WHERE outside"
+    return Source(query, {"milestones": ["lead"], "starts": view.starts, "ends": list(_ENDS)})
 
 
 def _won_again(view: View) -> Source:
@@ -186,6 +233,16 @@ METRICS = (
         records=_again,
     ),
     Metric(
+        "dormant_days",
+        "リサイクルまでの日数",
+        "Days dormant",
+        "days",
+        "from the end of the cycle before to the new cycle, of cycles opened again in the span; value is the median",
+        dormant,
+        no_value,
+        records=_slept,
+    ),
+    Metric(
         "recycled_won",
         "受注に占めるリサイクル(件数)",
         "Won from recycled",
@@ -210,7 +267,7 @@ METRICS = (
         "n周目の内訳",
         "Cycles by number",
         "count",
-        "lead entries by their cycle",
+        f"lead entries by their cycle; beside it those that had {LOOPS} or more cycles with one owner before",
         loops,
         no_value,
         records=_cycles,

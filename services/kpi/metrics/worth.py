@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from services.kpi.domain.decisions import GROSS_MARGIN, PRIOR_CHURN
-from services.kpi.metrics.acquisition import spend_of
+from services.kpi.metrics.acquisition import LAGGED, lag, spend_of
 from services.kpi.metrics.exchange import major, money
 from services.kpi.metrics.figures import Figures, Metric, no_value
 from services.kpi.metrics.question import WINDOWS, Cell, View, cell_of
@@ -84,7 +84,7 @@ async def worths(view: View) -> Mapping[Cell, Worth]:
     payback = CAC / (new ARPA x gross margin), in months."""
     margin = view.decisions.setting(GROSS_MARGIN, view.question.whole.start)
     known = await courses(view)
-    risks, spent, found = await hazards(view, known), await spend_of(view), {}
+    risks, spent, found = await hazards(view, known), await spend_of(view, lag(view)), {}
     for cell, course in known.items():
         found[cell] = _worth(course, risks[cell], spent.get(cell), margin)
     return found
@@ -173,7 +173,7 @@ METRICS = (
         no_value,
         records=OF_THE_END,
     ),
-    Metric("cac", "CAC", "CAC", "money", "spend ÷ customers that are new in the span", cac, no_value, records=_NEW),
+    Metric("cac", "CAC", "CAC", "money", f"spend{LAGGED} ÷ new customers of the span", cac, no_value, records=_NEW),
     Metric("ltv_cac", "LTV/CAC", "LTV by CAC", "ratio", "ltv ÷ cac", ltv_by_cac, no_value, records=_NEW),
     Metric(
         "payback",
