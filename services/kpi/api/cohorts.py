@@ -9,10 +9,11 @@ from pydantic import Field
 from services.kpi.api.questions import Asked, MrrAsked, viewing
 from services.kpi.domain.stages import MILESTONES
 from services.kpi.metrics.cohorts import Row, cohorts
-from services.kpi.metrics.conversion import DEFAULT_WINDOW, Followed, described, follow, steps
+from services.kpi.metrics.conversion import Followed, described, follow, steps
 from services.kpi.metrics.exchange import NO_PLAN_RATE, money
 from services.kpi.metrics.funnel import basis
 from services.kpi.metrics.question import View
+from services.kpi.metrics.subjects import DEFAULT_WINDOW
 from services.kpi.metrics.survival import incidence
 from services.kpi.schemas.cohorts import CellOut, CohortOut, CohortsOut, CurveOut, StepOut, TimeToConvertOut
 from shared.errors import Invalid

@@ -6,7 +6,7 @@ which order, how late or how often they came.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Protocol, TypeVar
@@ -27,7 +27,7 @@ from services.kpi.projections.rows import Alias
 from shared.line import fetch
 
 T = TypeVar("T")
-FOLDS_AT_ONCE = 200
+FOLDS_AT_ONCE, KEYS_AT_ONCE = 200, 2000
 DAYS = {told.VISITS_RECORDED: models.visit_day, told.SPEND_RECORDED: models.spend_day}
 # Tables that grow fast are planned for by old statistics; the right plan for a few hundred keys is always the index.
 BY_INDEX = """
@@ -77,6 +77,23 @@ class Touched:
         for fact in facts:
             found.add(fact)
         return found
+
+    def parts(self) -> "Iterator[Touched]":
+        """In portions, each folded before the next; who is the same first, accounts when all journeys are there."""
+        yield Touched(merges=self.merges)
+        for keys in _portions(self.leads):
+            yield Touched(leads=keys)
+        for keys in _portions(self.opportunities):
+            yield Touched(opportunities=keys)
+        for keys in _portions(self.accounts):
+            yield Touched(accounts=keys)
+        yield Touched(days=self.days)
+
+
+def _portions(keys: set[UUID]) -> Iterator[set[UUID]]:
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), KEYS_AT_ONCE):
+        yield set(ordered[start : start + KEYS_AT_ONCE])
 
 
 class Folding:

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import structlog
 from sqlalchemy import MetaData, text
@@ -38,7 +37,6 @@ log = structlog.get_logger()
 
 NEXT, OLD = "kpi_next", "kpi_old"
 REBUILDER = 0x7E_0DE1_4EB0
-KEYS_AT_ONCE = 2000
 TAIL = 2000
 OVERTAKEN_SECONDS, LOOK_SECONDS, AGAIN_SECONDS = 60.0, 0.05, 30.0
 PATIENT = """
@@ -135,7 +133,7 @@ def _facts(letters: Iterable[Letter], report: Report) -> list[Fact]:
 
 async def _fold_all(runtime: Runtime, tell: Tell) -> None:
     everything = await _touched(runtime)
-    parts = list(_parts(everything))
+    parts = list(everything.parts())
     for number, part in enumerate(parts, 1):
         async with runtime.database.transaction() as tx:
             await tx.session.execute(text("SET LOCAL synchronous_commit = off"))
@@ -156,24 +154,6 @@ async def _touched(runtime: Runtime) -> Touched:
     async with runtime.database.transaction() as tx:
         await tx.session.execute(text("SET LOCAL statement_timeout = 0"))
         return Touched.by(await tx.session.execute(text(query), bound))
-
-
-def _parts(whole: Touched) -> Iterable[Touched]:
-    """In portions; who is the same first, accounts when all journeys are there."""
-    yield Touched(merges=whole.merges)
-    for keys in _portions(whole.leads):
-        yield Touched(leads=keys)
-    for keys in _portions(whole.opportunities):
-        yield Touched(opportunities=keys)
-    for keys in _portions(whole.accounts):
-        yield Touched(accounts=keys)
-    yield Touched(days=whole.days)
-
-
-def _portions(keys: set[UUID]) -> Iterable[set[UUID]]:
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), KEYS_AT_ONCE):
-        yield set(ordered[start : start + KEYS_AT_ONCE])
 
 
 async def _catch_up(runtime: Runtime, replay: Replay, report: Report) -> None:

@@ -39,10 +39,12 @@ async def remember(session: AsyncSession, known_at: datetime, zone: tzinfo) -> s
         for statement in _shadow(table):
             await fetch(session, statement)
     later = await session.execute(text(_LATER.format(schema=LIVE)), {"known_at": known_at})
-    await Folding(session, zone, target=PAST, known_at=known_at).fold(Touched.by(later))
+    folding = Folding(session, zone, target=PAST, known_at=known_at)
+    for part in Touched.by(later).parts():  # between two statements no server waits long
+        await folding.fold(part)
     for table in CACHES:
-        for part in ("then", "gone"):
-            await fetch(session, f"ANALYZE {PAST}.{table.name}_{part}")
+        for side in ("then", "gone"):
+            await fetch(session, f"ANALYZE {PAST}.{table.name}_{side}")
     return PAST
 
 

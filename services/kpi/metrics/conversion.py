@@ -17,13 +17,14 @@ from services.kpi.metrics.figures import COHORT, Figures, Metric, no_value
 from services.kpi.metrics.question import Cell, View, cell_of
 from services.kpi.metrics.rates import NO_BASE, ends_between, rate
 from services.kpi.metrics.records import Source, shown
-from services.kpi.metrics.subjects import outcomes
+from services.kpi.metrics.subjects import ARRIVED, DEFAULT_WINDOW, outcomes
 from services.kpi.metrics.survival import OPEN, OTHER, REACHED, Incidence, incidence
 from services.kpi.schemas.figures import Figure, RateOut
 
 AGES = (30, 60, 90, 180)
-DEFAULT_WINDOW = 90
 DAY = 86_400.0
+KIND = f"CASE WHEN {ARRIVED} THEN {REACHED} WHEN end_at IS NOT NULL THEN {OTHER} ELSE {OPEN} END"
+"""What became of a row of `outcomes`, as SQL."""
 NO_EVENTS = "nobody_yet"
 
 
@@ -38,14 +39,12 @@ class Followed(NamedTuple):
 async def follow(view: View, base: str, goal: str) -> Mapping[Cell, Followed]:
     """Everyone who entered `base` in the span, by cell."""
     query, bound = outcomes(view, base, [goal], ends_between(base, goal, MILESTONES))
-    reached = "goal_at IS NOT NULL AND (end_at IS NULL OR goal_at <= end_at)"
     query = f"""
         SELECT {view.shown}, array_agg(days) AS days, array_agg(kind) AS kinds, array_agg(age) AS ages FROM (
             SELECT period, slice, kind, extract(epoch FROM :until - at)::float8 / {DAY} AS age,
                    extract(epoch FROM (CASE kind WHEN {REACHED} THEN goal_at WHEN {OTHER} THEN end_at ELSE :until END)
                                       - at)::float8 / {DAY} AS days
-            FROM (SELECT o.*, CASE WHEN {reached} THEN {REACHED} WHEN end_at IS NOT NULL THEN {OTHER}
-                                   ELSE {OPEN} END AS kind FROM ({query}) AS o) AS k
+            FROM (SELECT o.*, {KIND} AS kind FROM ({query}) AS o) AS k
         ) AS d {view.cells()} HAVING count(*) > 0
     """
     rows = await view.rows(query, bound)
@@ -140,7 +139,7 @@ def _followed_records(view: View) -> Source:
     days = f"extract(epoch FROM least(goal_at, end_at, :until) - at)::float8 / {DAY}"
     rows = shown(
         f"'goal_at', goal_at, 'end_at', end_at, 'days', {days}",
-        numerator="goal_at IS NOT NULL AND (end_at IS NULL OR goal_at <= end_at)",
+        numerator=ARRIVED,
         denominator="true",
     )
     return Source(f"SELECT {rows} FROM ({query}) AS o", bound)

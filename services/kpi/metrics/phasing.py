@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from services.kpi.domain.periods import Period, cut
 from services.kpi.domain.stages import MILESTONES, WON
-from services.kpi.metrics.conversion import DAY
+from services.kpi.metrics.conversion import DAY, KIND
 from services.kpi.metrics.entries import entered
 from services.kpi.metrics.question import View
 from services.kpi.metrics.rates import ends_between
 from services.kpi.metrics.subjects import outcomes
-from services.kpi.metrics.survival import OPEN, OTHER, REACHED, Incidence, incidence
+from services.kpi.metrics.survival import OTHER, REACHED, Incidence, incidence
 
 MILESTONE = {"lead_cycles": "lead", "mql": "mql", "sql": "sql", "opportunities": "opportunity"}
 """Steps that are followed to the win. A visit and its lead are of one day."""
@@ -39,13 +39,11 @@ class Lag:
 async def curve(view: View, milestone: str) -> Incidence:
     """From a milestone to the win, of everyone who entered it in the baseline, in whole days."""
     query, bound = outcomes(view, milestone, [WON], ends_between(milestone, WON, MILESTONES))
-    reached = "goal_at IS NOT NULL AND (end_at IS NULL OR goal_at <= end_at)"
     query = f"""
         SELECT kind, days, count(*) AS number FROM (
             SELECT kind, floor(extract(epoch FROM (CASE kind WHEN {REACHED} THEN goal_at WHEN {OTHER} THEN end_at
                                                    ELSE :until END) - at) / {DAY})::int AS days
-            FROM (SELECT o.*, CASE WHEN {reached} THEN {REACHED} WHEN end_at IS NOT NULL THEN {OTHER}
-                                   ELSE {OPEN} END AS kind FROM ({query}) AS o) AS k
+            FROM (SELECT o.*, {KIND} AS kind FROM ({query}) AS o) AS k
         ) AS d GROUP BY 1, 2
     """
     rows = await view.rows(query, bound)

@@ -4,13 +4,24 @@ The base of everything that needs more than counts: times, medians, and the reco
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from services.kpi.metrics.entries import HOLDS, counted, entered
 from services.kpi.metrics.question import Cell, View, cell_of
 from services.kpi.metrics.rates import OF_DEALS, Counted
 
+ARRIVED = "goal_at IS NOT NULL AND (end_at IS NULL OR goal_at <= end_at)"
+"""Of rows of `outcomes`: who came to the goal, and to no other end before."""
+DECIDED = "(goal_at IS NOT NULL OR end_at IS NOT NULL OR at <= :ripe)"
+"""Whose fate is known: who came to the goal or another end, or entered the base long ago (`ripe`)."""
+DEFAULT_WINDOW = 90
 BY_DEAL = "g.opportunity_id = e.opportunity_id"
 BY_WAY = "g.lead_id = e.lead_id AND g.cycle = e.cycle"
+
+
+def ripe(view: View) -> datetime:
+    """The parameter of DECIDED."""
+    return view.question.as_of - timedelta(days=DEFAULT_WINDOW)
 
 
 def outcomes(view: View, base: str, goals: Sequence[str], ends: Sequence[str] = ()) -> tuple[str, dict[str, object]]:

@@ -7,20 +7,18 @@ SQL, is a logistic curve through the MQLs of the span whose fate is known. Whom 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from services.kpi.domain.stages import MILESTONES
-from services.kpi.metrics.conversion import DEFAULT_WINDOW
 from services.kpi.metrics.entries import entered
 from services.kpi.metrics.forecasting import INSUFFICIENT
 from services.kpi.metrics.learning.fitting import sigmoid
 from services.kpi.metrics.learning.judging import line
 from services.kpi.metrics.question import View
 from services.kpi.metrics.rates import ends_between
-from services.kpi.metrics.subjects import outcomes
+from services.kpi.metrics.subjects import ARRIVED, DECIDED, outcomes, ripe
 from services.kpi.projections.facts import MQL_CREATED
 
 SCORED = ("marketing.lead_created.v1", "marketing.touch_recorded.v1", MQL_CREATED)
@@ -112,18 +110,18 @@ async def thresholds(view: View, asked: Sequence[int]) -> Thresholds:
     )
 
 
-async def _rises(view: View) -> tuple[list[tuple[list[int], int]], int]:
+async def _rises(view: View) -> tuple[list[tuple[list[float], int]], int]:
     """How many lead cycles rose by the same scores, each higher than all before; and how many a person declared."""
     query = f"""
         WITH e AS MATERIALIZED ({entered(view)}), told AS (
-            SELECT e.lead_id, e.cycle, f.occurred_at, f.sequence, (f.data ->> 'score')::int AS score,
+            SELECT e.lead_id, e.cycle, f.occurred_at, f.sequence, (f.data ->> 'score')::float8 AS score,
                    f.type = :mql AND (f.data ->> 'declared')::boolean IS TRUE AS declared
             FROM e LEFT JOIN {view.facts} AS f
               ON f.lead_id = e.lead_id AND coalesce(f.cycle, 1) = e.cycle AND f.type = ANY(:scored)
         ), risen AS (
             SELECT *, score > coalesce(max(score) OVER (
                 PARTITION BY lead_id, cycle ORDER BY occurred_at, sequence
-                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), -2147483648) AS rises
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), '-infinity') AS rises
             FROM told
         ), each AS (
             SELECT lead_id, cycle, coalesce(bool_or(declared), false) AS declared,
@@ -143,15 +141,13 @@ async def _fates(view: View, name: str) -> list[Fate]:
     """MQLs of the span that came to the goal or another end, or are 90 days old."""
     goal, ends = GOALS[name]
     query, bound = outcomes(view, "mql", [goal], ends)
-    reached = "goal_at IS NOT NULL AND (end_at IS NULL OR goal_at <= end_at)"
     query = f"""
         SELECT (f.data ->> 'score')::float8 AS score, (f.data ->> 'declared')::boolean IS TRUE AS declared,
-               {reached} AS reached, count(*) AS cases
+               {ARRIVED} AS reached, count(*) AS cases
         FROM ({query}) AS o LEFT JOIN public.fact f ON f.event_id = o.event_id AND f.type = :mql
-        WHERE goal_at IS NOT NULL OR end_at IS NOT NULL OR at <= :ripe GROUP BY 1, 2, 3
+        WHERE {DECIDED} GROUP BY 1, 2, 3
     """
-    ripe = view.question.as_of - timedelta(days=DEFAULT_WINDOW)
-    return [Fate(*row) for row in await view.rows(query, {**bound, "mql": MQL_CREATED, "ripe": ripe})]
+    return [Fate(*row) for row in await view.rows(query, {**bound, "mql": MQL_CREATED, "ripe": ripe(view)})]
 
 
 def curve(fates: Sequence[Fate]) -> Curve:
