@@ -36,9 +36,10 @@ from shared.clock import day_of, utc_now
 
 CYCLES = 1_000_000
 MONTHS, SEED = 24, 11
-ASKED = 5  # times each metric is asked for
+ASKED = 20  # times each metric is asked for
 LIVE_ASKED = 40
 MOVES = 5
+GOAL_MS = 500
 MULTIPLIED = (
     *(models.fact, models.passage, models.opportunity_state),
     *(models.place, models.movement, models.customer_span, models.appointment, models.term),
@@ -69,7 +70,7 @@ def measure(environment: Mapping[str, str], console: Console, cycles: int = CYCL
         alive = _p95(lambda: client.get("/healthz"), LIVE_ASKED)
     return [
         Row(f"any metric of a quarter, {cycles:,} cycles, p95", "ms", every, "counting its entries in SQL", plain),
-        Row(f"… the slowest of them ({slowest[0]})", "ms", slowest[1], "counting its entries in SQL", plain),
+        Row(f"… of the slowest metric ({slowest[0]}), p95", "ms", slowest[1], "counting its entries in SQL", plain),
         Row("the live board, p95", "ms", board, "/healthz", alive),
         Row(f"the live board while something moves {MOVES} times a second, p95", "ms", moving, "/healthz", alive),
     ]
@@ -83,7 +84,7 @@ def _last_quarter() -> Period:
 
 
 def _metrics(client: httpx.Client, quarter: Period, console: Console) -> tuple[tuple[str, float], float]:
-    """The slowest metric with its p95, and the p95 of all answers."""
+    """The metric whose p95 is the highest, with it, and the p95 of all answers."""
     given = {"from": str(quarter.start), "to": str(quarter.end)}
     every, slowest = list[float](), ("", 0.0)
     for metric in client.get("/v1/metrics").raise_for_status().json()["items"]:
@@ -91,11 +92,15 @@ def _metrics(client: httpx.Client, quarter: Period, console: Console) -> tuple[t
             path, asked = f"/v1/metrics/{metric['id']}", {**given, "mode": mode}
             times = _times(partial(client.get, path, params=asked), ASKED)
             every += times
-            if (longest := max(times)) > slowest[1]:
-                slowest = (f"{metric['id']}, {mode}", longest)
-            if longest > 500:
-                console.print(f"{metric['id']} as {mode}: {longest:,.0f} ms")
-    return slowest, statistics.quantiles(every, n=20)[-1]
+            if (late := _p95_of(times)) > slowest[1]:
+                slowest = (f"{metric['id']}, {mode}", late)
+            if max(times) > GOAL_MS:
+                console.print(f"{metric['id']} as {mode}: p95 {late:,.0f} ms, the slowest {max(times):,.0f} ms")
+    return slowest, _p95_of(every)
+
+
+def _p95_of(times: list[float]) -> float:
+    return statistics.quantiles(times, n=20, method="inclusive")[-1]
 
 
 def _times(ask: Callable[[], httpx.Response], times: int) -> list[float]:
@@ -109,7 +114,7 @@ def _times(ask: Callable[[], httpx.Response], times: int) -> list[float]:
 
 def _p95(ask: Callable[[], httpx.Response], times: int) -> float:
     ask()
-    return statistics.quantiles(_times(ask, times), n=20)[-1]
+    return _p95_of(_times(ask, times))
 
 
 async def _while_it_moves(address: str, ask: Callable[[], httpx.Response]) -> float:
@@ -131,7 +136,7 @@ async def _while_it_moves(address: str, ask: Callable[[], httpx.Response]) -> fl
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
         await connection.close()
-    return statistics.quantiles(found, n=20)[-1]
+    return _p95_of(found)
 
 
 async def _plain(address: str, quarter: Period) -> float:
