@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from shared.auth import Role
 from shared.web.forms import call
 from shared.web.problem_pages import refusal
 from shared.web.render import render, words_of
@@ -19,6 +20,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 MODES = ("flow", "cohort", "closed")
 BY = ("channel", "segment", "industry", "product", "price_band", "region", "campaign", "owner")
 CHOICES = ("from", "to", "mode", "by", "as_of")
+MINE = ("period", "person", "as_of")
+VIEWS = (("pages.board", "/"), ("pages.mine", "/my-numbers"))
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
@@ -86,6 +89,40 @@ async def board(request: Request) -> Response:
     )
 
 
+@router.get("/my-numbers")
+async def my_numbers(request: Request) -> Response:
+    """What one is to reach and how far one is; for who plans, anybody's."""
+    chosen = {name: value for name in MINE if (value := request.query_params.get(name))}
+    answer = await call(request, "GET", "/v1/my-numbers", params=chosen)
+    found = answer.json()
+    return render(
+        request,
+        "mine.html",
+        status=answer.status_code,
+        folder=TEMPLATES,
+        pages=_views(),
+        here="mine",
+        chosen=chosen,
+        plans=not answer.is_error and found["may_see_others"],
+        problem=refusal(words_of(request), found) if answer.is_error else None,
+        numbers=None if answer.is_error else found,
+        coming=await _coming(request, chosen) if not answer.is_error else None,
+    )
+
+
+async def _coming(request: Request, chosen: Mapping[str, str]) -> Any:
+    """What customer success will have to take over; for them, and for who plans."""
+    if not {Role.CUSTOMER_SUCCESS, Role.OPS_LEAD, Role.EXECUTIVE, Role.ADMIN} & request.state.user.roles:
+        return None
+    asked = {name: value for name, value in chosen.items() if name == "as_of"}
+    answer = await call(request, "GET", "/v1/onboarding-load", params=asked)
+    return None if answer.is_error else answer.json()
+
+
+def _views() -> list[dict[str, str]]:
+    return [{"name": key.partition(".")[2], "path": path} for key, path in VIEWS]
+
+
 async def _bottleneck(request: Request, chosen: Mapping[str, str]) -> str | None:
     """The department that holds the chain back, by rate or by flow, where there is evidence for one."""
     given = {name: value for name, value in chosen.items() if name not in ("by", "mode")}
@@ -102,6 +139,8 @@ def _page(request: Request, status: int, chosen: Mapping[str, str], **found: Any
         status=status,
         folder=TEMPLATES,
         live=True,
+        pages=_views(),
+        here="board",
         stream=f"/v1/stream?{urlencode(chosen)}",
         chosen=chosen,
         modes=[(mode, words.code("values.mode", mode)) for mode in MODES],

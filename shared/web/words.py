@@ -96,6 +96,10 @@ class Words:
         major = Decimal(value["amount"]).scaleb(-money.decimals(value["currency"]))
         return str(numbers.format_currency(major, value["currency"], locale=self.locale))
 
+    def amount(self, value: float, currency: str) -> str:
+        """Major units, to the whole one."""
+        return str(numbers.format_currency(round(value), currency, locale=self.locale))
+
     def day(self, value: str | date | None) -> str:
         if value is None:
             return NOTHING

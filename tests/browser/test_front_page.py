@@ -37,6 +37,9 @@ def kpi(engines: Engines) -> Iterator[Site]:
         with site.client("ops_lead") as client:
             target = {"stage": "inside_sales", "base": 40, "rate": 0.5, "goal": 20}
             assert client.put("/v1/targets/2026-Q1", json=target).status_code == 200
+            for metric, value in (("won", 5), ("opp_to_won", 0.9), ("won_value", 1_000_000)):
+                own = {"level": "person", "name": "mina", "value": value}
+                assert client.put(f"/v1/metric-targets/2026-Q1/{metric}", json=own).status_code == 200
         yield site
 
 
@@ -44,7 +47,7 @@ def kpi(engines: Engines) -> Iterator[Site]:
 def test_the_board_looks_right(page: Page, kpi: Site, language: str) -> None:
     page.goto(f"{kpi.address}/sign-in?lang={language}")
     page.goto(kpi.sign_in_link("executive"))
-    for path in ("/", f"/{PERIOD}&by=channel", "/?from=2026-13-01", "/?mode=cohort"):
+    for path in ("/", f"/{PERIOD}&by=channel", "/?from=2026-13-01", "/?mode=cohort", "/my-numbers?period=2026-Q1"):
         page.goto(f"{kpi.address}{path}")
         looks_right(page, language)
 

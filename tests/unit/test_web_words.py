@@ -14,7 +14,7 @@ import services
 import shared
 from services.field_sales.domain.lifecycle import RULES as FIELD_SALES
 from services.inside_sales.domain.lifecycle import _RULES, _SPECIAL
-from services.kpi.pages import BY
+from services.kpi.pages import BY, VIEWS
 from shared.clock import TOKYO
 from shared.errors import Problem
 from shared.feedback import KINDS
@@ -71,7 +71,7 @@ def rules() -> set[str]:
 
 def declared() -> tuple[set[str], set[str]]:
     """The keys the pages need, and the tables of coded values they look into."""
-    keys = {f"columns.{name}" for name in BY}
+    keys = {f"columns.{name}" for name in BY} | {key for key, _ in VIEWS}
     tables: set[str] = set()
     for page in pages():
         keys.add(f"pages.{page.name}")

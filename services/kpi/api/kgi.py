@@ -160,7 +160,7 @@ async def _arr(runtime: Runtime, question: Question) -> float | None:
 
 def _node(node: Node, told: _Told) -> NodeOut:
     metric, figure, target = CATALOGUE[node.metric], told.figures[node.metric], told.targets.get(node.metric)
-    actual = _number(figure.value, told.minor)
+    actual = number_of(figure.value, told.minor)
     ends = landing(actual, told.elapsed, additive=metric.additive)
     ends = told.arr if node.metric == "arr" and told.arr is not None else ends
     wanted = pace(target.value, told.elapsed, additive=metric.additive) if target else None
@@ -181,7 +181,7 @@ def _node(node: Node, told: _Told) -> NodeOut:
     )
 
 
-def _number(value: Value, minor: int) -> float | None:
+def number_of(value: Value, minor: int) -> float | None:
     """Major units of money."""
     if isinstance(value, Money):
         return value.amount / minor

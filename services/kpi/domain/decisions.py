@@ -16,7 +16,7 @@ ONBOARDING_DAYS, GROSS_MARGIN, PHASE_PROBABILITIES = "onboarding_target_days", "
 RENEWAL_GRACE_DAYS, PRIOR_CHURN, SMALLEST_SAMPLE = "renewal_grace_days", "prior_monthly_churn", "smallest_sample"
 OBLIGATION_DAYS, REFERENCE_RATES = "obligation_sla_days", "reference_rates"
 REVERSE_FLOW_TARGET, CREDIT_WEIGHTS = "reverse_flow_target", "credit_weights"
-HEADCOUNT, VALID_OPPORTUNITY = "headcount", "valid_opportunity"
+HEADCOUNT, VALID_OPPORTUNITY, ONBOARDING_CAPACITY = "headcount", "valid_opportunity", "onboarding_capacity"
 
 
 class Version(NamedTuple):

@@ -96,6 +96,9 @@ SETTINGS: Mapping[str, Setting] = {
     "onboarding_target_days": Setting(
         TypeAdapter(Positive), "オンボーディングの目標日数", "days onboarding is to take"
     ),
+    "onboarding_capacity": Setting(
+        TypeAdapter(Positive), "オンボーディングの対応枠(社/月)", "customers that can be onboarded in a month"
+    ),
     "unfollowed_factor": Setting(
         TypeAdapter(Positive),
         "未フォローとみなすまでのSLAの倍数",

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from services.kpi.domain.periods import MONTH_DAYS
 from services.kpi.metrics.bottleneck.references import smallest
 from services.kpi.metrics.chain import ACCEPT, SQL, WON
+from services.kpi.metrics.coming import capacity
 from services.kpi.metrics.entries import HOLDS
 from services.kpi.metrics.question import View
 from services.kpi.projections import opportunities
@@ -37,7 +39,7 @@ SLOTTED = frozenset({HANDED, OPEN})
 WEEKS, WEEK = 4, timedelta(days=7)
 GREW, FULL = 3, 0.9
 GROWING, OVERLOADED = "growing", "overloaded"
-SLOTS, VALVE = "slots", "valve"
+SLOTS, VALVE, SETTING = "slots", "valve", "setting"
 
 
 class Week(NamedTuple):
@@ -142,7 +144,8 @@ async def queues(view: View) -> list[Queue]:
             counts = (row.arrivals, row.departures, row.before, row.wip) if row else (0, 0, 0, 0)
             weeks.append(Week(starts, ends, *counts))
         last = rows.get((name, WEEKS - 1))
-        found.append(Queue(name, weeks, last.age if last else None, _load(name, weeks, slots, told), smallest(view)))
+        load = _onboarding(view, weeks) if name == ONBOARDING else _load(name, weeks, slots, told)
+        found.append(Queue(name, weeks, last.age if last else None, load, smallest(view)))
     return found
 
 
@@ -161,6 +164,13 @@ def _load(name: str, weeks: Sequence[Week], slots: int | None, told: float | Non
     if slots:
         return Load(sum(week.arrivals for week in weeks) / slots, SLOTS)
     return Load(told, VALVE) if name == OPEN and told is not None else None
+
+
+def _onboarding(view: View, weeks: Sequence[Week]) -> Load | None:
+    """Customers taken over by those there was room for; the room is the company's as a whole."""
+    monthly = None if view.question.filters else capacity(view)
+    room = None if monthly is None else monthly * WEEKS * WEEK.days / MONTH_DAYS
+    return Load(sum(week.arrivals for week in weeks) / room, SETTING) if room else None
 
 
 async def _slots(view: View, bound: Mapping[str, Any]) -> int | None:
