@@ -113,7 +113,7 @@ def imported(system: System, file: Path, resource: str, mapping: str) -> Any:
 def test_maven_opportunities(fresh: System, kpi: httpx.Client) -> None:
     report = imported(fresh, sample("maven_crm/sales_pipeline.csv"), "opportunities", "maven-opportunities.toml")
     assert (report["read"], report["new"], report["refused"]) == (8800, 8800, 0)
-    until(lambda: metric(kpi, "opportunity", **MAVEN)["value"] == 8300, 180, pause=1)
+    until(lambda: metric(kpi, "opportunity", **MAVEN)["value"] == 8300, 120, pause=1)
     rate = until(lambda: _settled(metric(kpi, "win_closed", **MAVEN)), 60, pause=0.5)
     assert (rate["numerator"], rate["denominator"]) == (4238, 6711)
     assert amount(metric(kpi, "won_value", **MAVEN)) == 10_005_534
@@ -171,7 +171,7 @@ def test_ravenstack_contracts(fresh: System, kpi: httpx.Client) -> None:
         span = {"from": "2023-01-01", "to": moment, "as_of": f"{moment}T00:00:00+09:00", "currency": "USD"}
         return float(good(kpi.get("/v1/mrr", params=span))["end"]["amount"]) / 100
 
-    until(lambda: {moment: paid(moment) for moment in PAID} == PAID, 180, pause=1)
+    until(lambda: {moment: paid(moment) for moment in PAID} == PAID, 60, pause=1)
     year = {"from": "2024-01-01", "to": "2025-01-01", "as_of": "2025-01-01T00:00:00+09:00", "currency": "USD"}
     assert metric(kpi, "nrr", **year)["value"] == pytest.approx(2.9227, abs=1e-4)
     assert metric(kpi, "grr", **year)["value"] == pytest.approx(0.9959, abs=1e-4)

@@ -8,17 +8,13 @@ from typing import Any
 import pytest
 
 from services.kpi.app import SERVICE
-from tests.support.kpi import QUARTER, closes, decide, records, shuffled, take, worked_example
+from tests.support.kpi import QUARTER, closes, decide, played, shuffled, take, worked_example
 from tests.support.rig import MakeRig, Rig
 
 
 @pytest.fixture
 async def kpi(make_rig: MakeRig) -> Rig:
-    rig = await make_rig(SERVICE)
-    told, decisions = worked_example()
-    await take(rig, records(rig, told))
-    await decide(rig, decisions)
-    return rig
+    return await played(make_rig)
 
 
 async def ask(rig: Rig, path: str, **more: Any) -> dict[str, Any]:

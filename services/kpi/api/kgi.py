@@ -16,13 +16,22 @@ from services.kpi.domain.periods import FORMS, named
 from services.kpi.domain.trees import TREES, Node, landing, pace, status
 from services.kpi.metrics.about import ABOUT
 from services.kpi.metrics.catalogue import CATALOGUE, whole
+from services.kpi.metrics.figures import Metric
 from services.kpi.metrics.funnel import basis
 from services.kpi.metrics.landing import landing as arr_landing
 from services.kpi.metrics.question import Question
 from services.kpi.models import DecisionVersion
 from services.kpi.queries.decisions import METRIC_TARGET, decisions, newest_decisions
 from services.kpi.schemas.figures import Figure, Value
-from services.kpi.schemas.kgi import KgiOut, MetricTargetIn, MetricTargetOut, MetricTargetsOut, NodeOut, SumOut
+from services.kpi.schemas.kgi import (
+    KgiOut,
+    MetricTargetIn,
+    MetricTargetOut,
+    MetricTargetsOut,
+    NodeOut,
+    StandingOut,
+    SumOut,
+)
 from shared.auth import Role
 from shared.errors import Invalid
 from shared.http.door import Door, Now, Reading, Tx, Who, allowed, resource
@@ -159,25 +168,31 @@ async def _arr(runtime: Runtime, question: Question) -> float | None:
 
 
 def _node(node: Node, told: _Told) -> NodeOut:
-    metric, figure, target = CATALOGUE[node.metric], told.figures[node.metric], told.targets.get(node.metric)
-    actual = number_of(figure.value, told.minor)
-    ends = landing(actual, told.elapsed, additive=metric.additive)
-    ends = told.arr if node.metric == "arr" and told.arr is not None else ends
-    wanted = pace(target.value, told.elapsed, additive=metric.additive) if target else None
-    return NodeOut(
+    target = told.targets.get(node.metric)
+    wanted = target.value if target else None
+    found = standing(CATALOGUE[node.metric], told.figures[node.metric], wanted, told.elapsed, told.minor)
+    if node.metric == "arr" and told.arr is not None:
+        found = found.model_copy(update={"landing": told.arr})
+    drivers = [_node(driver, told) for driver in node.drivers]
+    return NodeOut(**dict(found), owner=target.owner if target else None, drivers=drivers)
+
+
+def standing(metric: Metric, figure: Figure, target: float | None, elapsed: float, minor: int) -> StandingOut:
+    """A figure against what it is to reach; `minor` is how many minor units a major one has."""
+    actual = number_of(figure.value, minor)
+    wanted = None if target is None else pace(target, elapsed, additive=metric.additive)
+    return StandingOut(
         metric=metric.id,
         ja=metric.ja,
         en=metric.en,
         unit=metric.unit,
         department=ABOUT[metric.id].department,
-        owner=target.owner if target else None,
         actual=figure.value,
         reason=figure.reason,
-        target=target.value if target else None,
+        target=target,
         pace=wanted,
         status=status(metric.id, actual, wanted),
-        landing=ends,
-        drivers=[_node(driver, told) for driver in node.drivers],
+        landing=landing(actual, elapsed, additive=metric.additive),
     )
 
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.api.bottleneck import PLANNERS
-from services.kpi.api.kgi import metric_target, number_of
+from services.kpi.api.kgi import metric_target, number_of, standing
 from services.kpi.api.questions import Asked, Instant, viewing
 from services.kpi.domain.horizons import name_of
 from services.kpi.domain.periods import FORMS, Period, cut, fiscal_year, named
-from services.kpi.domain.trees import Status, landing, pace, status
+from services.kpi.domain.trees import Status
 from services.kpi.metrics.about import ABOUT
 from services.kpi.metrics.bottleneck.remedies import REMEDIES
 from services.kpi.metrics.catalogue import CATALOGUE, whole
@@ -118,31 +118,20 @@ class _Mine:
     days_left: int
 
     async def number(self, name: str) -> MyNumberOut:
-        metric, elapsed = CATALOGUE[name], self.view.elapsed(self.view.question.whole)
-        figure, counter = await whole(metric, self.view), ABOUT[name].counter
+        metric, figure, counter = CATALOGUE[name], await whole(CATALOGUE[name], self.view), ABOUT[name].counter
         target = self.targets[name].value if name in self.targets else None
-        actual = number_of(figure.value, 10 ** decimals(self.view.question.currency))
-        wanted = None if target is None else pace(target, elapsed, additive=metric.additive)
-        stands = status(name, actual, wanted)
+        elapsed, minor = self.view.elapsed(self.view.question.whole), 10 ** decimals(self.view.question.currency)
+        stands, actual = standing(metric, figure, target, elapsed, minor), number_of(figure.value, minor)
         missing = max(0.0, target - actual) if metric.additive and target is not None and actual is not None else None
-        advice = ADVICE.get(name)
+        advice = ADVICE.get(name) if stands.status in (Status.BEHIND, Status.AT_RISK) else None
         return MyNumberOut(
-            **{"metric": name, "ja": metric.ja, "en": metric.en, "unit": metric.unit},
-            department=ABOUT[name].department,
-            actual=figure.value,
+            **dict(stands),
             numerator=figure.numerator,
             denominator=figure.denominator,
-            reason=figure.reason,
-            target=target,
-            pace=wanted,
-            status=stands,
-            landing=landing(actual, elapsed, additive=metric.additive),
             missing=missing,
             per_day=missing / self.days_left if missing is not None and self.days_left else None,
             beside=await self._beside(counter) if counter else None,
-            to_do=AdviceOut(ja=advice.ja, en=advice.en)
-            if advice and stands in (Status.BEHIND, Status.AT_RISK)
-            else None,
+            to_do=AdviceOut(ja=advice.ja, en=advice.en) if advice else None,
             records=f"/v1/metrics/{name}/records?{self._asked()}",
         )
 

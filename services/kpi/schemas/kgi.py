@@ -56,22 +56,27 @@ class MetricTargetsOut(Answer):
     sums: list[SumOut]
 
 
-class NodeOut(Answer):
-    """`pace` is what should be there by now, `landing` where it ends at the pace so far (an estimate); that of ARR is
-    worked out from what is signed, open and moving, as `/v1/forecast/arr` shows."""
+class StandingOut(Answer):
+    """A metric against its target, which is in major units of money; `pace` is what should be there by now, `landing`
+    where it ends at the pace so far (an estimate)."""
 
     metric: str
     ja: str
     en: str
     unit: str
     department: str
-    owner: str | None
     actual: Value
     reason: str | None
     target: float | None
     pace: float | None
     status: str
     landing: float | None
+
+
+class NodeOut(StandingOut):
+    """The landing of ARR is worked out from what is signed, open and moving, as `/v1/forecast/arr` shows."""
+
+    owner: str | None
     drivers: list["NodeOut"]
 
 

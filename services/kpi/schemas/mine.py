@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from services.kpi.schemas.figures import Basis, Value
+from services.kpi.schemas.kgi import StandingOut
 from shared.http.bodies import Answer
 
 
@@ -22,23 +23,12 @@ class AdviceOut(Answer):
     en: str
 
 
-class MyNumberOut(Answer):
+class MyNumberOut(StandingOut):
     """`missing` is what is still to come by the end of the period, and `per_day` of it on each working day left; both
     only of what adds up. `to_do` is said where the number is behind."""
 
-    metric: str
-    ja: str
-    en: str
-    unit: str
-    department: str
-    actual: Value
     numerator: Value
     denominator: Value
-    reason: str | None
-    target: float | None = Field(description="money in major units")
-    pace: float | None = Field(description="what should be there by now")
-    status: str
-    landing: float | None
     missing: float | None
     per_day: float | None
     beside: BesideOut | None
