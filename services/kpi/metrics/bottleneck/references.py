@@ -124,6 +124,11 @@ def _counted(view: View, name: str, found: Factors, source: str) -> Reference | 
     return Reference(over / under, source, (over, under) if name in SHARES and over <= under else None)
 
 
+def any_decided(view: View) -> bool:
+    """Whether anything may be held against a target: else nobody need be followed for it."""
+    return bool(view.decisions.targets or view.decisions.settings.get(REFERENCE_RATES))
+
+
 def decided(view: View, name: str) -> Reference | None:
     """The target of the stage in exactly this span, else the rate decided for everyone. Of visitors so many as were to
     come until now; they are decided for the company as a whole only."""

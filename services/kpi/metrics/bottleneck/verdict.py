@@ -23,6 +23,7 @@ from services.kpi.metrics.bottleneck.rates import Chain, examined
 from services.kpi.metrics.bottleneck.references import (
     NO_REFERENCE,
     STARTS,
+    any_decided,
     before,
     chain_of,
     now_and_before,
@@ -108,7 +109,7 @@ async def findings(view: View, *, people: bool) -> Findings:
     """Of the span as a whole, and of each slice where a dimension was asked for; `people` may be told owners."""
     now, then = await now_and_before(view)
     whole = view.with_question(by=None, interval=None)
-    known = await matured(view)
+    known = await matured(view) if any_decided(view) else {}
     chain = await _chain(whole, now[ALL], then[ALL], known.get(ALL, {}))
     found_mixes = await mixes(whole, before(whole))
     shifted = [name for name, mix in found_mixes.items() if _is_shift(chain, name, mix, then[ALL])]
