@@ -1,11 +1,14 @@
 """Fixtures every test may use: the real engines, rigs of a service on them, the whole system; and who runs where."""
 
 import gc
+from collections.abc import Generator
 from typing import Any
 
 import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # xdist has no types
+
+from tests.support.system import System
 
 pytest_plugins = ["tests.support.engines", "tests.support.messaging", "tests.support.rig"]
 
@@ -33,6 +36,18 @@ def pytest_collection_finish() -> None:
     """What is there by now stays: a tenth of all the time would go into walking it again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure in a running installation is told with how that does: afterwards it is gone."""
+    report = yield
+    if call.when == "call" and report.failed:
+        running = (found for found in item.funcargs.values() if isinstance(found, System))
+        report.sections.extend(("the installation", system.account()) for system in running)
+    return report
 
 
 def _place(nodeid: str) -> int:

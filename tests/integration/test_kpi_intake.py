@@ -12,6 +12,8 @@ from sqlalchemy import text
 
 from services.kpi.app import SERVICE
 from services.kpi.commands import reading
+from services.kpi.commands.folding import BY_INDEX
+from services.kpi.commands.storing import by_key
 from services.kpi.consumers import FactStore
 from services.kpi.domain.periods import Period
 from services.kpi.exporter import view_of
@@ -204,6 +206,18 @@ async def test_merged_companies_are_one_customer(kpi: Rig) -> None:
 
 async def _kinds(rig: Rig) -> list[str]:
     return [row.kind for row in await rows(rig, "SELECT kind FROM movement WHERE basis = 'booked' ORDER BY at")]
+
+
+async def test_facts_are_looked_up_by_key_however_few_there_were_when_that_was_planned(kpi: Rig) -> None:
+    for lead in (told_id("lead", str(number)) for number in range(40)):
+        await kpi.deliver(created(lead), lead, at=AT)
+    async with kpi.database.transaction() as tx:
+        await tx.fetch("ANALYZE fact")
+        await tx.fetch(BY_INDEX, "off")
+        for column in ("lead_id", "opportunity_id", "account_id", "reference"):
+            await tx.fetch(f"PREPARE by_{column} AS {by_key(column)}")
+            plan = "\n".join(row[0] for row in await tx.fetch(f"EXPLAIN EXECUTE by_{column}('{{}}', '{{}}')"))
+            assert f"Index Cond: ({column} = k.key)" in plan
 
 
 async def test_two_workers_that_learn_of_one_journey_at_once_both_count(kpi: Rig) -> None:

@@ -65,6 +65,11 @@ class System:
         found = json.loads(self.themodel("status", "--json", check=False).stdout)
         return {program["name"]: program["process"] for program in found["programs"]}
 
+    def account(self) -> str:
+        """How it does: the end of what it said, and what its own doctor finds. For a test that failed."""
+        said = self.log.read_text(errors="replace")[-3000:]
+        return f"{said}\n{self.themodel('doctor', check=False).stdout}"
+
     def ready(self) -> bool:
         return self.themodel("status", check=False).returncode == 0
 

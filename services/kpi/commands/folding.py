@@ -32,7 +32,7 @@ DAYS = {told.VISITS_RECORDED: models.visit_day, told.SPEND_RECORDED: models.spen
 # Tables that grow fast are planned for by old statistics; the right plan for a few hundred keys is always the index.
 BY_INDEX = """
 SELECT set_config(name, $1, true)
-FROM unnest(ARRAY['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan']) AS name
+FROM unnest(ARRAY['enable_hashjoin', 'enable_material', 'enable_mergejoin', 'enable_seqscan']) AS name
 """
 
 
