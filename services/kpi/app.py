@@ -5,7 +5,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from services.kpi.api import ROUTERS
-from services.kpi.api.freezing import freeze_due
+from services.kpi.api.freezing import keep_forecasts
 from services.kpi.api.learning import Trained
 from services.kpi.api.stream import Watcher
 from services.kpi.commands.rebuilding import keep_folded
@@ -30,8 +30,8 @@ SERVICE = Service(
     metadata=Base.metadata,
     routers=(*ROUTERS, pages),
     listens=STAGES,
-    periodic=(Periodic("redrive", 30, redrive), Periodic("keep forecasts", 60, freeze_due, more_than=1)),
-    tasks=(export, keep_fresh, keep_folded),
+    periodic=(Periodic("redrive", 30, redrive),),
+    tasks=(export, keep_fresh, keep_folded, keep_forecasts),
     make_store=FactStore,
     gathers=True,
     on_app=_on_app,

@@ -1,11 +1,15 @@
 """Forecasts by slice that add up, kept at fixed moments as they were known then, and people's calls beside them."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from services.kpi.api.freezing import TURN, freeze_due
 from services.kpi.app import SERVICE
+from services.kpi.commands.recording import FOLDER
 from shared.clock import utc_now
 from tests.support import kpi as told
 from tests.support.deals import Step, history, month, opened, won, yen
@@ -14,7 +18,6 @@ from tests.support.rig import MakeRig, Rig
 
 JUNE = {"from": "2026-06-01", "to": "2026-07-01", "as_of": "2026-06-30T15:00:00Z"}
 MIDDLE = "2026-06-12T03:00:00Z"
-RULE = "keep forecasts"
 
 
 @pytest.fixture
@@ -101,7 +104,7 @@ async def test_an_empty_company_expects_nothing_and_says_why(kpi: Rig) -> None:
     found = await ask(kpi, "/v1/forecast", by="segment")
     assert (amount(found["closed"]), found["groups"], found["summed"]) == (0, [], [])
     assert {method["reason"] for method in found["methods"]} >= {"insufficient_history"}
-    assert await kpi.run_rule(RULE) == 0
+    assert await freeze_due(kpi.runtime, utc_now()) == 0
 
 
 async def kept(rig: Rig, **params: str) -> list[dict[str, Any]]:
@@ -111,7 +114,7 @@ async def kept(rig: Rig, **params: str) -> list[dict[str, Any]]:
 
 async def keep_all(rig: Rig, now: datetime) -> int:
     number = 0
-    while done := await rig.run_rule(RULE, now):
+    while done := await freeze_due(rig.runtime, now):
         number += done
     return number
 
@@ -131,6 +134,40 @@ async def test_every_moment_is_kept_once_also_those_that_were_missed(kpi: Rig) -
     assert june[0]["at"] == "2025-06-23T15:00:00Z"
     live = month(3) + timedelta(hours=-11, minutes=-59)  # a minute into the first of July in Tokyo
     assert (await kept(kpi, period="2025-07", horizon="start"))[0]["at"] <= live.isoformat()
+
+
+async def test_while_forecasts_are_kept_others_fold_and_the_other_way_round(kpi: Rig) -> None:
+    await told.take(kpi, tell(kpi, history(month(5))))
+    connection = await kpi.database.direct()
+    try:
+        await connection.fetch("SELECT pg_advisory_lock($1)", FOLDER)
+        assert await freeze_due(kpi.runtime, month(8)) > 0
+    finally:
+        connection.terminate()
+
+
+async def test_of_two_who_keep_the_same_forecast_the_first_counts(kpi: Rig) -> None:
+    await told.take(kpi, tell(kpi, history(month(5))))
+    now, late = month(3), opened("late-told", mrr=yen(7_000_000))
+    connection = await kpi.database.direct()
+
+    async def waits(number: int) -> asyncio.Task[int]:
+        task = asyncio.create_task(freeze_due(kpi.runtime, now))
+        while await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < number:
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        return task
+
+    try:
+        await connection.fetch(f"SELECT pg_advisory_lock{TURN.removeprefix('SELECT pg_advisory_xact_lock')}")
+        first = await waits(1)
+        await told.take(kpi, tell(kpi, [Step(month(1), "late-told", late)]))
+        second = await waits(2)
+    finally:
+        connection.terminate()
+    assert await first == await second > 0
+    async with kpi.database.reading() as session:
+        assert set(await session.scalars(text("SELECT version FROM decision_version"))) == {1}
 
 
 async def test_a_kept_forecast_is_what_was_known_then(kpi: Rig) -> None:

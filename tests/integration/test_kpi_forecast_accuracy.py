@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from services.kpi.api.freezing import freeze_due
 from services.kpi.app import SERVICE
 from services.kpi.metrics.judging import PARTS
 from tests.support import kpi as told
@@ -28,7 +29,7 @@ async def company(make_rig: MakeRig, until: datetime | None = None) -> Rig:
 
 
 async def keep(rig: Rig, now: datetime) -> None:
-    while await rig.run_rule("keep forecasts", now):
+    while await freeze_due(rig.runtime, now):
         pass
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from itertools import cycle, pairwise, product
+from operator import gt, lt
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ UNITS = ("cycle", "lead", "account")
 EVER = {"from": "2025-01-01", "to": "2025-09-01"}
 SPAN = {"from": "2025-01-01", "to": "2025-08-01", "interval": "month"}
 AS_OF, EARLIER = datetime(2025, 8, 20, tzinfo=TOKYO), datetime(2025, 5, 17, 13, tzinfo=TOKYO)
+EARLY = datetime(2025, 3, 20, tzinfo=TOKYO)  # more was told since than before
 ASKED: Sequence[tuple[Mapping[str, Slow], Mapping[str, str]]] = (
     (COUNTED, {}),
     (FOLLOWED, {"mode": COHORT}),
@@ -102,7 +104,9 @@ async def test_it_says_the_same_of_an_earlier_moment_and_of_what_was_known_then(
     told = a_company(5)
     await take(kpi, records(kpi, told))
     await agrees(kpi, SlowBook(told, EARLIER), 5, as_of=EARLIER.isoformat())
-    await agrees(kpi, SlowBook(told, AS_OF, known_at=EARLIER), 6, known_at=EARLIER.isoformat())
+    for turn, (moment, half) in enumerate({EARLIER: gt, EARLY: lt}.items(), 6):
+        assert half(2 * sum(one.recorded <= moment for one in told), len(told))
+        await agrees(kpi, SlowBook(told, AS_OF, known_at=moment), turn, known_at=moment.isoformat())
 
 
 KNOWN = ("lead_new", "mql", "sql_rate", "win_closed", "win_cohort", "pipeline", "occupancy", "nrr", "recycle_rate")
@@ -133,11 +137,12 @@ async def test_any_order_and_any_repetition_gives_the_same_answers(kpi: Rig, mak
         assert rounded(await ask(other, path, **more)) == rounded(await ask(kpi, path, **more)), path
 
 
-async def test_what_was_known_at_a_time_never_changes(kpi: Rig) -> None:
-    told, then = a_company(7), {"known_at": EARLIER.isoformat()}
-    later = sorted((one for one in told if one.recorded > EARLIER), key=lambda one: one.recorded)
-    assert any(one.at < EARLIER for one in later), "something is told late"
-    await take(kpi, records(kpi, [one for one in told if one.recorded <= EARLIER]))
+@pytest.mark.parametrize("moment", [EARLIER, EARLY], ids=["rather late", "early"])
+async def test_what_was_known_at_a_time_never_changes(kpi: Rig, moment: datetime) -> None:
+    told, then = a_company(7), {"known_at": moment.isoformat()}
+    later = sorted((one for one in told if one.recorded > moment), key=lambda one: one.recorded)
+    assert any(one.at < moment for one in later), "something is told late"
+    await take(kpi, records(kpi, [one for one in told if one.recorded <= moment]))
     asked = questions("channel", KNOWN)
     before = [rounded(await ask(kpi, path, **more, **then)) for path, more in asked]
     await take(kpi, records(kpi, later))

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from deploy.history.telling import Telling
 from shared.money import Money
-from tests.support.slow_stories import deal_of, department, first, firsts, kind, result, said, standing
+from tests.support.slow_stories import deal_of, department, first, firsts, is_open, kind, result, said, standing
 
 Way = tuple[UUID, int | None]
 """A person and a number, or a deal and nothing."""
@@ -213,7 +213,7 @@ class SlowBook:
         for deal, whole in self._of_deals.items():
             story = [one for one in whole if one.at < moment and department(one) != "customer_success"]
             own = [one for one in story if department(one) == "field_sales"]
-            if any(kind(one) == "opportunity_opened" for one in own) and not result(own):
+            if is_open(own):
                 found.append(Entry("opportunity", story[-1], self.way_of(deal), deal))
         return found
 
@@ -227,7 +227,7 @@ class SlowBook:
             closing = result(own)
             if closing and kind(closing) == "deal_won":
                 return "opp_won"
-            if closing is None and any(kind(one) == "opportunity_opened" for one in own):
+            if is_open(own):
                 return "opp_open"
         ends = [number for number, one in enumerate(story) if kind(one) in (*ENDED, "lead_dropped")]
         since = [kind(one) for one in story[ends[-1] + 1 if ends else 0 :]]

@@ -73,3 +73,12 @@ def result(story: Sequence[Telling]) -> Telling | None:
         elif kind(one) in ("deal_won", "deal_lost") and (found is None or kind(found) != kind(one)):
             found = one
     return found
+
+
+def is_open(story: Sequence[Telling]) -> bool:
+    """Whether a deal has begun and not ended. One that had ended and goes on had begun, whenever that is told."""
+    begun = any(
+        kind(one) == "opportunity_opened" or (kind(one) == "deal_reopened" and result(story[:number]))
+        for number, one in enumerate(story)
+    )
+    return begun and not result(story)

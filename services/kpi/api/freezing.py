@@ -4,30 +4,37 @@ A forecast is kept as known at its moment. Where a moment was missed (nobody was
 only later) it is made up for from what had been recorded by then.
 """
 
-from dataclasses import replace
+import asyncio
+import time
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.commands.deciding import decide
-from services.kpi.commands.recording import FOLDER
 from services.kpi.commands.remembering import remember
 from services.kpi.domain.horizons import BY_HAND, Moment, key_of, moments, name_of
 from services.kpi.domain.periods import Period
 from services.kpi.domain.stages import STAGES
 from services.kpi.metrics.forecast import Forecast, Method, snapshot
 from services.kpi.metrics.question import Question, View
-from services.kpi.models import SWAPPED, DecisionVersion
+from services.kpi.models import LIVE, SWAPPED, DecisionVersion
 from services.kpi.queries.decisions import decisions
 from services.kpi.queries.forecasts import DEALS, SNAPSHOT
 from services.kpi.queries.freshness import freshness
+from services.kpi.queries.means import for_questions
+from shared import clock
 from shared.database import Transaction
+from shared.service import Runtime
 from shared.settings import Settings
+from shared.worker import every
 
 BY_RULE = "system"
+LOOK_SECONDS = 60.0
+TURN = "SELECT pg_advisory_xact_lock(hashtext('keep forecasts'))"
 PATIENCE = timedelta(hours=1)  # until a moment counts as it is, although a department's news may still be on their way
 _KEPT = "SELECT decision_id FROM decision_version WHERE kind = :kind"
 # The first that was recorded: before it nothing could be forecast. By the index of what was recorded, not by type.
@@ -39,44 +46,85 @@ WHERE type IN ('field_sales.opportunity_opened.v1', 'field_sales.deal_won.v1') O
 _LATER = "SELECT EXISTS (SELECT FROM fact WHERE recorded_at > :at AND occurred_at < :at)"
 
 
-async def freeze_due(tx: Transaction, now: datetime) -> int:
+class Frozen(NamedTuple):
+    """What is kept of one forecast, under its key."""
+
+    key: str
+    deals: dict[str, Any]
+    body: dict[str, Any]
+
+
+async def keep_forecasts(runtime: Runtime) -> None:
+    """Keep every forecast that is due, until cancelled."""
+    await every(LOOK_SECONDS, partial(_keep_all_due, runtime))
+
+
+async def _keep_all_due(runtime: Runtime) -> None:
+    """Where many moments are made up for it rests between two as long as one took: news go on being folded."""
+    while True:
+        begun = time.monotonic()
+        if not await freeze_due(runtime, clock.utc_now()):
+            return
+        await asyncio.sleep(time.monotonic() - begun)
+
+
+async def freeze_due(runtime: Runtime, now: datetime) -> int:
     """Keep the forecasts of the newest moment that has none yet; how many those were. Nothing to forecast, nothing to
-    keep."""
-    first = await tx.session.scalar(text(_FIRST))
-    if first is None:
+    keep. They are looked at in a view of its own, so that nobody who folds waits for it."""
+    due: list[Moment] = []
+    schema = LIVE
+
+    async def known(session: AsyncSession) -> None:
+        nonlocal due, schema
+        due = await _due(session, now)
+        if due and await session.scalar(text(_LATER), {"at": due[0].at}):
+            schema = await remember(session, due[0].at, runtime.settings.zone)
+
+    async with runtime.database.reading(holding=SWAPPED, first=known) as session:
+        await for_questions(session)
+        found = [await _look(session, one, one.key, schema, now) for one in due]
+    if not found:
         return 0
-    settings = Settings(service="kpi")
-    kept = set(await tx.session.scalars(text(_KEPT), {"kind": SNAPSHOT}))
-    first_month = (await decisions(tx.session)).first_month
-    fresh_to = (await freshness(tx.session, STAGES, settings.freshness_seconds)).fresh_to
+    async with runtime.database.transaction() as tx:
+        await tx.session.execute(text(TURN))
+        kept = await _kept(tx.session)
+        for one in found:
+            if one.key not in kept:  # by another worker meanwhile
+                await _keep(tx, one, by=BY_RULE, now=now)
+    return len(found)
+
+
+async def _due(session: AsyncSession, now: datetime) -> list[Moment]:
+    """All of the newest moment that has no forecast yet."""
+    first = await session.scalar(text(_FIRST))
+    if first is None:
+        return []
+    settings, kept = Settings(service="kpi"), await _kept(session)
+    first_month = (await decisions(session)).first_month
+    fresh_to = (await freshness(session, STAGES, settings.freshness_seconds)).fresh_to
     settled = max(now - PATIENCE, min(fresh_to or first, now))
     missing = [one for one in moments(first, settled, settings.zone, first_month) if one.key not in kept]
-    together = [one for one in missing if one.at == missing[0].at]
-    schema = await _known(tx.session, together[0].at) if together else None
-    for one in together:
-        await _keep(tx, one, one.key, schema=schema, by=BY_RULE, now=now)
-    return len(together)
+    return [one for one in missing if one.at == missing[0].at]
+
+
+async def _kept(session: AsyncSession) -> set[str]:
+    return set(await session.scalars(text(_KEPT), {"kind": SNAPSHOT}))
 
 
 async def freeze(tx: Transaction, period: Period, length: str, *, by: str, now: datetime) -> DecisionVersion:
     """Keep the forecast of a period as it is now."""
     moment = Moment(now, length, BY_HAND, period.start, period.end)
     await tx.session.execute(text(f"LOCK TABLE {SWAPPED} IN ACCESS SHARE MODE"))
-    return await _keep(tx, moment, key_of(period, now.isoformat()), schema=None, by=by, now=now)
+    found = await _look(tx.session, moment, key_of(period, now.isoformat()), LIVE, now)
+    return await _keep(tx, found, by=by, now=now)
 
 
-async def _known(session: AsyncSession, at: datetime) -> str | None:
-    """The schema of what was known at a moment; None where that is what is known now. Nobody folds until it is kept."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(:folder)"), {"folder": FOLDER})
-    await session.execute(text(f"LOCK TABLE {SWAPPED} IN ACCESS SHARE MODE"))
-    if not await session.scalar(text(_LATER), {"at": at}):
-        return None
-    return await remember(session, at, Settings(service="kpi").zone)
+async def _keep(tx: Transaction, found: Frozen, *, by: str, now: datetime) -> DecisionVersion:
+    await decide(tx, DEALS, found.key, found.deals, by=by, now=now)
+    return await decide(tx, SNAPSHOT, found.key, found.body, by=by, now=now)
 
 
-async def _keep(
-    tx: Transaction, moment: Moment, key: str, *, schema: str | None, by: str, now: datetime
-) -> DecisionVersion:
+async def _look(session: AsyncSession, moment: Moment, key: str, schema: str, now: datetime) -> Frozen:
     settings = Settings(service="kpi")
     question = Question(
         moment.period,
@@ -86,9 +134,8 @@ async def _keep(
         currency=settings.currency,
         company_currency=settings.currency,
     )
-    held = await decisions(tx.session, moment.period)
-    view = View(tx.session, question, held)
-    found = await snapshot(replace(view, schema=schema) if schema else view)
+    held = await decisions(session, moment.period)
+    found = await snapshot(View(session, question, held, schema))
     body = {
         "period": name_of(moment.period, held.first_month),
         "length": moment.length,
@@ -102,8 +149,7 @@ async def _keep(
         "unpriced": found.unpriced,
         **_body(found),
     }
-    await decide(tx, DEALS, key, _deals(found), by=by, now=now)
-    return await decide(tx, SNAPSHOT, key, body, by=by, now=now)
+    return Frozen(key, _deals(found), body)
 
 
 def _body(found: Forecast) -> dict[str, Any]:

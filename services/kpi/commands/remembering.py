@@ -11,41 +11,42 @@ from services.kpi.models import CACHES, LIVE
 from shared.line import fetch
 
 PAST = "pg_temp"
-_ANY = f"""
-SELECT EXISTS (SELECT FROM {LIVE}.fact WHERE recorded_at <= :known_at) AS before,
-       EXISTS (SELECT FROM {LIVE}.fact WHERE recorded_at > :known_at) AS since
-"""
-_LATER = """
+BEFORE, SINCE = "recorded_at <= :known_at", "recorded_at > :known_at"
+COMPARED = 100_000
+_COUNTED = f"(SELECT count(*) FROM (SELECT FROM {LIVE}.fact WHERE {{told}} LIMIT {COMPARED}) AS f)"
+_FACTS = f"SELECT {_COUNTED.format(told=BEFORE)} AS before, {_COUNTED.format(told=SINCE)} AS since"
+_TOLD = f"""
 SELECT DISTINCT type, lead_id, opportunity_id, account_id,
        CASE WHEN type IN ('marketing.visits_recorded.v1', 'marketing.spend_recorded.v1') THEN reference END AS reference
-FROM {schema}.fact WHERE recorded_at > :known_at
+FROM {LIVE}.fact WHERE {{told}}
 """
 
 
 async def remember(session: AsyncSession, known_at: datetime, zone: tzinfo) -> str:
     """Fold what was known at `known_at` into temporary tables that last until the transaction ends; their schema.
 
-    What nothing was recorded about since is as it is now, and read where it is: so nobody may fold meanwhile, or the
-    transaction has a view of its own.
+    Where more was told since than before, all that was known is folded; else what was told since is, and what nothing
+    was recorded about since is as it is now, and read where it is. So the transaction must have a view of its own.
     """
-    told = (await session.execute(text(_ANY), {"known_at": known_at})).one()
-    if not told.since:
+    facts = (await session.execute(text(_FACTS), {"known_at": known_at})).one()
+    if not facts.since:
         return LIVE
-    if not told.before:
-        for table in CACHES:
-            await fetch(session, f"CREATE TEMPORARY TABLE {table.name} (LIKE {LIVE}.{table.name}) ON COMMIT DROP")
-        return PAST
+    anew = facts.before < facts.since
     for table in CACHES:
-        for statement in _shadow(table):
+        for statement in _empty(table) if anew else _shadow(table):
             await fetch(session, statement)
-    later = await session.execute(text(_LATER.format(schema=LIVE)), {"known_at": known_at})
+    told = await session.execute(text(_TOLD.format(told=BEFORE if anew else SINCE)), {"known_at": known_at})
     folding = Folding(session, zone, target=PAST, known_at=known_at)
-    for part in Touched.by(later).parts():  # between two statements no server waits long
+    for part in Touched.by(told).parts():  # between two statements no server waits long
         await folding.fold(part)
     for table in CACHES:
-        for side in ("then", "gone"):
-            await fetch(session, f"ANALYZE {PAST}.{table.name}_{side}")
+        for side in ("",) if anew else ("_then", "_gone"):
+            await fetch(session, f"ANALYZE {PAST}.{table.name}{side}")
     return PAST
+
+
+def _empty(table: Table) -> Iterator[str]:
+    yield f"CREATE TEMPORARY TABLE {table.name} (LIKE {LIVE}.{table.name} INCLUDING INDEXES) ON COMMIT DROP"
 
 
 def _shadow(table: Table) -> Iterator[str]:
