@@ -150,10 +150,11 @@ async def test_of_two_who_keep_the_same_forecast_the_first_counts(kpi: Rig) -> N
     await told.take(kpi, tell(kpi, history(month(5))))
     now, late = month(3), opened("late-told", mrr=yen(7_000_000))
     connection = await kpi.database.direct()
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
     async def waits(number: int) -> asyncio.Task[int]:
         task = asyncio.create_task(freeze_due(kpi.runtime, now))
-        while await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < number:
+        while await connection.fetchval(waiting) < number:
             assert not task.done()
             await asyncio.sleep(0.01)
         return task
