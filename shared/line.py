@@ -12,6 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 import asyncpg
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 SESSION_SETTINGS = {
@@ -34,9 +36,22 @@ First = Callable[[AsyncSession], Awaitable[None]]
 def engine_of(url: str, connect_args: Mapping[str, Any] = MappingProxyType({}), **more: Any) -> AsyncEngine:
     """SQLAlchemy's engine on that database. The driver itself reads the address, which may say whatever PostgreSQL's
     own programs understand: sslmode, application_name, several hosts."""
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=partial(asyncpg.connect, url, **connect_args), **more
     )
+    event.listen(engine.sync_engine, "checkout", _usable)
+    return engine
+
+
+def _usable(connection: Any, *_: Any) -> None:
+    """A connection whose server went away while it rested in the pool, or that was left within something, is thrown
+    away for a new one."""
+    if not _free(connection.driver_connection):
+        raise DisconnectionError
+
+
+def _free(driver: asyncpg.Connection) -> bool:
+    return not driver.is_closed() and not driver.is_in_transaction()
 
 
 def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
@@ -71,16 +86,12 @@ class Line:
 
     @classmethod
     async def open(cls, engine: AsyncEngine) -> "Line":
-        """Of an engine made by `silent`. One whose server went away while it rested in the pool is thrown away."""
-        while True:
-            line = cls(await engine.connect())
-            if line.holds():
-                return line
-            await line.close()
+        """Of an engine made by `silent`."""
+        return cls(await engine.connect())
 
     def holds(self) -> bool:
         """Whether another act can follow: it lives, and nothing is left of the last one."""
-        return not self.driver.is_closed() and not self.driver.is_in_transaction()
+        return _free(self.driver)
 
     @asynccontextmanager
     async def act(self) -> AsyncIterator[None]:

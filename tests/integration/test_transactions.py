@@ -82,12 +82,21 @@ async def test_a_part_that_fails_is_undone_alone(database: Database, before: Act
     assert await names(database) == [*(["before"] if before else []), "between", "good", "last"]
 
 
-async def test_connections_that_died_in_the_pool_are_not_given_out(database: Database) -> None:
-    async def sleep() -> None:
-        async with database.transaction() as tx:
-            await tx.fetch("SELECT pg_sleep(0.2)")
+async def act(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tx.fetch("SELECT pg_sleep(0.2)")
 
-    await asyncio.gather(*(sleep() for _ in range(4)))
+
+async def read(database: Database) -> None:
+    async with database.reading() as session:
+        await session.execute(text("SELECT pg_sleep(0.2)"))
+
+
+@pytest.mark.parametrize("sleep", [act, read])
+async def test_connections_that_died_in_the_pool_are_not_given_out(
+    database: Database, sleep: Callable[[Database], Awaitable[None]]
+) -> None:
+    await asyncio.gather(*(sleep(database) for _ in range(4)))
     line = await database.direct()
     try:
         ended = await line.fetch(
@@ -98,7 +107,7 @@ async def test_connections_that_died_in_the_pool_are_not_given_out(database: Dat
         await line.close()
     assert len(ended) >= 4
     await asyncio.sleep(0.1)
-    await asyncio.gather(*(sleep() for _ in range(4)))
+    await asyncio.gather(*(sleep(database) for _ in range(4)))
 
 
 async def test_one_that_is_cut_off_in_the_middle_says_so_and_leaves_nothing(database: Database) -> None:
