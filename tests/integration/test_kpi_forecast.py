@@ -1,13 +1,14 @@
 """Forecasts by slice that add up, kept at fixed moments as they were known then, and people's calls beside them."""
 
-import asyncio
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from services.kpi.api.freezing import TURN, freeze_due
+from services.kpi.api import freezing
+from services.kpi.api.freezing import freeze_due
 from services.kpi.app import SERVICE
 from services.kpi.commands.recording import FOLDER
 from shared.clock import utc_now
@@ -146,27 +147,40 @@ async def test_while_forecasts_are_kept_others_fold_and_the_other_way_round(kpi:
         connection.terminate()
 
 
-async def test_of_two_who_keep_the_same_forecast_the_first_counts(kpi: Rig) -> None:
+@pytest.mark.parametrize("on_time", [0.8, 0.2], ids=["most told in time", "most told late"])
+async def test_moments_made_up_for_in_one_view_say_the_same_as_each_in_its_own(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, on_time: float
+) -> None:
+    end, late = month(6), random.Random(5)
+    steps = [
+        step if late.random() < on_time else step._replace(recorded=step.at + timedelta(days=late.randint(1, 70)))
+        for step in history(end)
+    ]
+    found, at_once = [], []
+    for seconds in (freezing.VIEW_SECONDS, 0.0):
+        monkeypatch.setattr(freezing, "VIEW_SECONDS", seconds)
+        rig = await make_rig(SERVICE)
+        await told.take(rig, tell(rig, steps))
+        at_once.append(await freeze_due(rig.runtime, end))
+        await keep_all(rig, end)
+        found.append(await kept(rig))
+    together, alone = found
+    assert at_once[1] < 5 < 20 < at_once[0] <= len(together)
+    assert together == alone
+
+
+async def test_of_two_who_keep_the_same_forecast_the_first_counts(kpi: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await told.take(kpi, tell(kpi, history(month(5))))
-    now, late = month(3), opened("late-told", mrr=yen(7_000_000))
-    connection = await kpi.database.direct()
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    now, keep_first = month(3), freezing._keep_first
 
-    async def waits(number: int) -> asyncio.Task[int]:
-        task = asyncio.create_task(freeze_due(kpi.runtime, now))
-        while await connection.fetchval(waiting) < number:
-            assert not task.done()
-            await asyncio.sleep(0.01)
-        return task
+    async def slowly(*given: Any) -> None:
+        monkeypatch.setattr(freezing, "_keep_first", keep_first)
+        await told.take(kpi, tell(kpi, [Step(month(1), "late-told", opened("late-told", mrr=yen(7_000_000)))]))
+        assert await freeze_due(kpi.runtime, now) > 0
+        await keep_first(*given)
 
-    try:
-        await connection.fetch(f"SELECT pg_advisory_lock{TURN.removeprefix('SELECT pg_advisory_xact_lock')}")
-        first = await waits(1)
-        await told.take(kpi, tell(kpi, [Step(month(1), "late-told", late)]))
-        second = await waits(2)
-    finally:
-        connection.terminate()
-    assert await first == await second > 0
+    monkeypatch.setattr(freezing, "_keep_first", slowly)
+    assert await freeze_due(kpi.runtime, now) > 0
     async with kpi.database.reading() as session:
         assert set(await session.scalars(text("SELECT version FROM decision_version"))) == {1}
 

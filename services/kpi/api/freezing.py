@@ -6,16 +6,19 @@ only later) it is made up for from what had been recorded by then.
 
 import asyncio
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.commands.deciding import decide
-from services.kpi.commands.remembering import remember
+from services.kpi.commands.remembering import go_back, remember
 from services.kpi.domain.horizons import BY_HAND, Moment, key_of, moments, name_of
 from services.kpi.domain.periods import Period
 from services.kpi.domain.stages import STAGES
@@ -27,14 +30,18 @@ from services.kpi.queries.forecasts import DEALS, SNAPSHOT
 from services.kpi.queries.freshness import freshness
 from services.kpi.queries.means import for_questions
 from shared import clock
-from shared.database import Transaction
+from shared.database import Database, Transaction
 from shared.service import Runtime
 from shared.settings import Settings
 from shared.worker import every
 
 BY_RULE = "system"
 LOOK_SECONDS = 60.0
-TURN = "SELECT pg_advisory_xact_lock(hashtext('keep forecasts'))"
+VIEW_SECONDS = 300.0  # of a view: what is deleted meanwhile stays on the disk
+REST_SECONDS = 1.0
+# Whoever puts tables anew in the place of these waits until the view ends, and all who ask wait behind that.
+_WANTED = f"SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = '{SWAPPED}'::regclass)"
+_TURN = "SELECT pg_advisory_xact_lock(hashtext('keep forecasts'))"
 PATIENCE = timedelta(hours=1)  # until a moment counts as it is, although a department's news may still be on their way
 _KEPT = "SELECT decision_id FROM decision_version WHERE kind = :kind"
 # The first that was recorded: before it nothing could be forecast. By the index of what was recorded, not by type.
@@ -60,7 +67,7 @@ async def keep_forecasts(runtime: Runtime) -> None:
 
 
 async def _keep_all_due(runtime: Runtime) -> None:
-    """Where many moments are made up for it rests between two as long as one took: news go on being folded."""
+    """Where many moments are made up for it rests between two as long as one took: others have work to do, too."""
     while True:
         begun = time.monotonic()
         if not await freeze_due(runtime, clock.utc_now()):
@@ -70,32 +77,49 @@ async def _keep_all_due(runtime: Runtime) -> None:
 
 async def freeze_due(runtime: Runtime, now: datetime) -> int:
     """Keep the forecasts of the newest moment that has none yet; how many those were. Nothing to forecast, nothing to
-    keep. They are looked at in a view of its own, so that nobody who folds waits for it."""
+    keep.
+
+    They are looked at in a view of its own, so that nobody who folds waits for it. Where it takes a past state of
+    knowledge the same view goes on to the moments before: each costs only what was told between two.
+    """
     due: list[Moment] = []
-    schema = LIVE
+    schema, zone = LIVE, runtime.settings.zone
 
     async def known(session: AsyncSession) -> None:
         nonlocal due, schema
         due = await _due(session, now)
         if due and await session.scalar(text(_LATER), {"at": due[0].at}):
-            schema = await remember(session, due[0].at, runtime.settings.zone)
+            schema = await remember(session, due[0].at, zone)
 
+    number, begun, remembered = 0, time.monotonic(), None
     async with runtime.database.reading(holding=SWAPPED, first=known) as session:
         await for_questions(session)
-        found = [await _look(session, one, one.key, schema, now) for one in due]
-    if not found:
-        return 0
-    async with runtime.database.transaction() as tx:
-        await tx.session.execute(text(TURN))
+        for at, together in groupby(due, attrgetter("at")):
+            turn = time.monotonic()
+            if remembered:
+                await go_back(session, at, remembered, zone)
+            found = [await _look(session, one, one.key, schema, now) for one in together]
+            await _keep_first(runtime.database, found, now)
+            number, remembered = number + len(found), at
+            await asyncio.sleep(min(time.monotonic() - turn, REST_SECONDS))
+            long = time.monotonic() - begun > VIEW_SECONDS
+            if schema == LIVE or long or await session.scalar(text(_WANTED)):
+                break
+    return number
+
+
+async def _keep_first(database: Database, found: Iterable[Frozen], now: datetime) -> None:
+    """Each, unless another worker has kept it meanwhile."""
+    async with database.transaction() as tx:
+        await tx.session.execute(text(_TURN))
         kept = await _kept(tx.session)
         for one in found:
-            if one.key not in kept:  # by another worker meanwhile
+            if one.key not in kept:
                 await _keep(tx, one, by=BY_RULE, now=now)
-    return len(found)
 
 
 async def _due(session: AsyncSession, now: datetime) -> list[Moment]:
-    """All of the newest moment that has no forecast yet."""
+    """What has no forecast yet, the newest first."""
     first = await session.scalar(text(_FIRST))
     if first is None:
         return []
@@ -103,8 +127,7 @@ async def _due(session: AsyncSession, now: datetime) -> list[Moment]:
     first_month = (await decisions(session)).first_month
     fresh_to = (await freshness(session, STAGES, settings.freshness_seconds)).fresh_to
     settled = max(now - PATIENCE, min(fresh_to or first, now))
-    missing = [one for one in moments(first, settled, settings.zone, first_month) if one.key not in kept]
-    return [one for one in missing if one.at == missing[0].at]
+    return [one for one in moments(first, settled, settings.zone, first_month) if one.key not in kept]
 
 
 async def _kept(session: AsyncSession) -> set[str]:

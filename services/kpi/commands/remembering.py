@@ -20,6 +20,7 @@ SELECT DISTINCT type, lead_id, opportunity_id, account_id,
        CASE WHEN type IN ('marketing.visits_recorded.v1', 'marketing.spend_recorded.v1') THEN reference END AS reference
 FROM {LIVE}.fact WHERE {{told}}
 """
+_MADE = "SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r' ORDER BY relname"
 
 
 async def remember(session: AsyncSession, known_at: datetime, zone: tzinfo) -> str:
@@ -35,14 +36,23 @@ async def remember(session: AsyncSession, known_at: datetime, zone: tzinfo) -> s
     for table in CACHES:
         for statement in _empty(table) if anew else _shadow(table):
             await fetch(session, statement)
-    told = await session.execute(text(_TOLD.format(told=BEFORE if anew else SINCE)), {"known_at": known_at})
+    await _fold(session, BEFORE if anew else SINCE, zone, known_at=known_at)
+    return PAST
+
+
+async def go_back(session: AsyncSession, known_at: datetime, remembered: datetime, zone: tzinfo) -> None:
+    """What `remember` has folded as of `remembered` as of an earlier moment, in the same transaction."""
+    await _fold(session, f"{SINCE} AND recorded_at <= :remembered", zone, known_at=known_at, remembered=remembered)
+
+
+async def _fold(session: AsyncSession, which: str, zone: tzinfo, *, known_at: datetime, **more: datetime) -> None:
+    """All that these facts touch, as it was known."""
+    told = await session.execute(text(_TOLD.format(told=which)), {"known_at": known_at, **more})
     folding = Folding(session, zone, target=PAST, known_at=known_at)
     for part in Touched.by(told).parts():  # between two statements no server waits long
         await folding.fold(part)
-    for table in CACHES:
-        for side in ("",) if anew else ("_then", "_gone"):
-            await fetch(session, f"ANALYZE {PAST}.{table.name}{side}")
-    return PAST
+    for (name,) in await fetch(session, _MADE):
+        await fetch(session, f"ANALYZE {PAST}.{name}")
 
 
 def _empty(table: Table) -> Iterator[str]:
