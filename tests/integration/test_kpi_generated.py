@@ -8,10 +8,14 @@ from operator import gt, lt
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.app import SERVICE
+from services.kpi.commands.remembering import PAST, go_back, remember
 from services.kpi.metrics.catalogue import CATALOGUE
 from services.kpi.metrics.figures import COHORT, FLOW
+from services.kpi.models import CACHES
 from shared.contracts.base import DIMENSIONS
 from tests.support.companies import RATES, a_company
 from tests.support.kpi import closes, decide, records, shuffled, take
@@ -153,6 +157,34 @@ async def test_what_was_known_at_a_time_never_changes(kpi: Rig, moment: datetime
     )
     never = {"known_at": "2001-01-01T00:00:00Z"}
     assert (await ask(kpi, "/v1/metrics/lead_cycles", **never))["value"] == 0, "of a time before anything was recorded"
+
+
+async def remembered(rig: Rig, *moments: datetime) -> dict[str, list[str]]:
+    """All caches as known at the last of these moments, reached by way of the ones before."""
+    found = {}
+
+    async def walk(session: AsyncSession) -> None:
+        assert await remember(session, moments[0], TOKYO) == PAST
+        for after, moment in pairwise(moments):
+            await go_back(session, moment, after, TOKYO)
+        for table in CACHES:
+            rows = await session.scalars(text(f"SELECT to_jsonb(t)::text FROM {PAST}.{table.name} AS t"))
+            found[table.name] = sorted(rows)
+
+    async with rig.database.reading(first=walk):
+        return found
+
+
+async def test_whoever_goes_back_step_by_step_comes_to_what_was_known_then(kpi: Rig) -> None:
+    told = a_company(9)
+    await take(kpi, records(kpi, told))
+    earliest, early, rather_late, late = (
+        sorted(one.recorded for one in told)[number * len(told) // 100] for number in (15, 40, 70, 90)
+    )
+    first = await remembered(kpi, earliest)
+    assert sum(map(len, first.values())) > 50
+    assert first == await remembered(kpi, early, earliest)
+    assert first == await remembered(kpi, late, rather_late, early, earliest)
 
 
 async def test_parts_add_up_by_every_dimension_and_month(kpi: Rig) -> None:
