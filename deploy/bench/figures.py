@@ -49,6 +49,10 @@ _COUNT = """
 SELECT milestone, count(*) FROM passage
 WHERE at >= $1 AND at < $2 AND (until IS NULL OR until > $2) GROUP BY milestone
 """
+_LOOKING = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'
+AND pid <> pg_backend_pid() AND xact_start < $1
+"""
 
 
 def measure(environment: Mapping[str, str], console: Console, cycles: int = CYCLES) -> list[Row]:
@@ -164,8 +168,21 @@ async def _multiply(address: str, cycles: int) -> None:
         for table in MULTIPLIED:
             await _copies(connection, table, copies)
             await connection.execute(f"VACUUM ANALYZE {table.name}")
+        await _settle(connection)
     finally:
         await connection.close()
+
+
+async def _settle(connection: "asyncpg.Connection[Any]") -> None:
+    """As tables are that grew over years: known to be visible to everybody. VACUUM could not tell of what was copied
+    while somebody looked, so it does again when they have ended."""
+    copied = await connection.fetchval("SELECT now()")
+    while True:
+        await asyncio.sleep(0.5)
+        if not await connection.fetchval(_LOOKING, copied):
+            break
+    for table in MULTIPLIED:
+        await connection.execute(f"VACUUM {table.name}")
 
 
 async def _copies(connection: "asyncpg.Connection[Any]", table: Table, copies: int) -> None:
