@@ -36,6 +36,7 @@ from shared.clock import day_of, utc_now
 
 CYCLES = 1_000_000
 MONTHS, SEED = 24, 11
+SETTLE_SECONDS = 600
 ASKED = 20  # times each metric is asked for
 LIVE_ASKED = 40
 MOVES = 5
@@ -177,10 +178,11 @@ async def _settle(connection: "asyncpg.Connection[Any]") -> None:
     """As tables are that grew over years: known to be visible to everybody. VACUUM could not tell of what was copied
     while somebody looked, so it does again when they have ended."""
     copied = await connection.fetchval("SELECT now()")
-    while True:
-        await asyncio.sleep(0.5)
-        if not await connection.fetchval(_LOOKING, copied):
-            break
+    async with asyncio.timeout(SETTLE_SECONDS):
+        while True:
+            await asyncio.sleep(0.5)
+            if not await connection.fetchval(_LOOKING, copied):
+                break
     for table in MULTIPLIED:
         await connection.execute(f"VACUUM {table.name}")
 

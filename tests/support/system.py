@@ -67,8 +67,11 @@ class System:
 
     def account(self) -> str:
         """How it does: the end of what it said, and what its own doctor finds. For a test that failed."""
-        said = self.log.read_text(errors="replace")[-3000:]
-        return f"{said}\n{self.themodel('doctor', check=False).stdout}"
+        try:
+            said = self.log.read_text(errors="replace")[-3000:]
+            return f"{said}\n{self.themodel('doctor', check=False).stdout}"
+        except (OSError, subprocess.TimeoutExpired) as error:  # the failure itself is to be told in any case
+            return f"it cannot be asked: {error}"
 
     def ready(self) -> bool:
         return self.themodel("status", check=False).returncode == 0

@@ -87,7 +87,7 @@ async def freeze_due(runtime: Runtime, now: datetime) -> int:
 
     async def known(session: AsyncSession) -> None:
         nonlocal due, schema
-        due = await _due(session, now)
+        due = await _due(session, runtime.settings, now)
         if due and await session.scalar(text(_LATER), {"at": due[0].at}):
             schema = await remember(session, due[0].at, zone)
 
@@ -118,13 +118,12 @@ async def _keep_first(database: Database, found: Iterable[Frozen], now: datetime
                 await _keep(tx, one, by=BY_RULE, now=now)
 
 
-async def _due(session: AsyncSession, now: datetime) -> list[Moment]:
+async def _due(session: AsyncSession, settings: Settings, now: datetime) -> list[Moment]:
     """What has no forecast yet, the newest first."""
     first = await session.scalar(text(_FIRST))
     if first is None:
         return []
-    settings, kept = Settings(service="kpi"), await _kept(session)
-    first_month = (await decisions(session)).first_month
+    kept, first_month = await _kept(session), (await decisions(session)).first_month
     fresh_to = (await freshness(session, STAGES, settings.freshness_seconds)).fresh_to
     settled = max(now - PATIENCE, min(fresh_to or first, now))
     return [one for one in moments(first, settled, settings.zone, first_month) if one.key not in kept]

@@ -12,7 +12,7 @@ from shared.line import fetch
 
 PAST = "pg_temp"
 BEFORE, SINCE = "recorded_at <= :known_at", "recorded_at > :known_at"
-COMPARED = 100_000
+COMPARED = 100_000  # facts counted on each side at most: beyond that counting costs more than it tells
 _COUNTED = f"(SELECT count(*) FROM (SELECT FROM {LIVE}.fact WHERE {{told}} LIMIT {COMPARED}) AS f)"
 _FACTS = f"SELECT {_COUNTED.format(told=BEFORE)} AS before, {_COUNTED.format(told=SINCE)} AS since"
 _TOLD = f"""
