@@ -1,5 +1,6 @@
 """What customer success will have to take over, before it is won."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -53,12 +54,19 @@ async def taken_over(rig: Rig, number: int, at: datetime) -> None:
             await rig.deliver(event, ids["opportunity_id"], at=at)
 
 
+async def page(rig: Rig) -> list[str]:
+    """What "my numbers" says of it."""
+    shown = await rig.client("customer_success").get("/my-numbers", params={"as_of": NOW.isoformat(), "lang": "ja"})
+    return re.findall(r"<li>([^<]*日以内[^<]*[^<\s])", shown.text)
+
+
 async def test_of_nothing_nothing_is_coming(kpi: Rig) -> None:
     found = await ask(kpi)
     assert (found["waiting"], found["capacity"]) == (0, None)
     assert [(one["days"], one["commit"], one["p50"], one["utilisation"]) for one in found["ahead"]] == [
         *((30, 0, None, None), (60, 0, None, None))
     ]
+    assert await page(kpi) == [f"{days}日以内: コミット0社、見込みは算出前、対応枠は未設定。" for days in (30, 60)]
 
 
 async def test_what_is_promised_and_what_is_likely_against_the_room_there_is(kpi: Rig) -> None:
@@ -80,6 +88,7 @@ async def test_what_is_promised_and_what_is_likely_against_the_room_there_is(kpi
     assert month["room"] == pytest.approx(2 * 30 / (365.25 / 12))
     assert (month["utilisation"], month["overloaded"]) == (pytest.approx(3 / month["room"]), True)
     assert (two["commit"], two["p50"]) == (3, 5)
+    assert (await page(kpi))[0] == "30日以内: コミット3社、見込み3社、対応枠2社。"
     before = await ask(kpi, known_at=(NOW - timedelta(days=1)).isoformat())
     assert [one["commit"] for one in before["ahead"]] == [0, 0], "nothing of it was recorded then"
 
