@@ -8,7 +8,7 @@ import pytest
 from deploy.local.ports import SERVICES
 from deploy.simulate.feedback import TEAMS, service_of
 from shared.clock import day_of, utc_now
-from tests.e2e.conftest import SEED, simulate
+from tests.e2e.conftest import MONTHS, SEED, simulate
 from tests.support.system import System, good, until
 
 MILESTONES = {"visitor", "lead", "mql", "mql_accepted", "sql", "opportunity", "won", "customer", "onboarded"}
@@ -27,7 +27,10 @@ ACTS = {
 def asked(played: Any) -> dict[str, str]:
     """The period everything lies in."""
     today = day_of(utc_now())
-    return {"from": (today - timedelta(days=75)).isoformat(), "to": (today + timedelta(days=1)).isoformat()}
+    return {
+        "from": (today - timedelta(days=(MONTHS + 1) * 31)).isoformat(),
+        "to": (today + timedelta(days=1)).isoformat(),
+    }
 
 
 def entries(system: System, asked: dict[str, str]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Inside sales at work in tests: leads that marketing hands over, and people who act on them."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -87,9 +87,10 @@ class Desk:
 
 
 def next_week(hour: int = 14, *, days: int = 0) -> datetime:
-    """A Wednesday afternoon of next week, in UTC."""
-    today = clock.utc_now().replace(hour=hour, minute=0, second=0, microsecond=0)
-    return today + timedelta(days=9 - today.weekday() + days)
+    """A Wednesday of next week, as Tokyo counts weeks, at `hour` UTC."""
+    today = clock.day_of(clock.utc_now())
+    wednesday = today + timedelta(days=9 - today.weekday() + days)
+    return datetime.combine(wednesday, time(hour), UTC)
 
 
 def wire(instant: datetime) -> str:
