@@ -44,6 +44,7 @@ GOAL_MS = 500
 MULTIPLIED = (
     *(models.fact, models.passage, models.opportunity_state),
     *(models.place, models.movement, models.customer_span, models.appointment, models.term),
+    models.joint_deal,
 )
 _UUID = r"\m[0-9a-f]{8}(-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-)"
 _COUNT = """

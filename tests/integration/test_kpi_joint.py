@@ -1,19 +1,24 @@
 """Deals several departments had a part in, and the outcome they share."""
 
 from decimal import Decimal
+from runpy import run_path
 from typing import Any
 
 import pytest
 
+from services.kpi import migrations
 from services.kpi.app import SERVICE
-from services.kpi.metrics.joint import CONTRIBUTIONS, credited
+from services.kpi.metrics.joint import credited
+from services.kpi.metrics.standing import GIVEN
+from services.kpi.projections.contributions import CONTRIBUTIONS
 from shared.contracts import EVENTS, Event, customer_success, field_sales, inside_sales, marketing
 from shared.ids import told_id
 from shared.money import Money
 from tests.support import kpi as told
-from tests.support.kpi import ask, tell
+from tests.support.kpi import ask, day, tell
 from tests.support.rig import MakeRig, Rig
 
+JOINT = "SELECT event_id, at, lead_id, opportunity_id, account_id, departments FROM joint_deal ORDER BY 1"
 YEN = Money(amount=1001, currency="JPY")
 
 
@@ -23,7 +28,8 @@ async def kpi(make_rig: MakeRig) -> Rig:
 
 
 def test_every_contribution_is_an_event() -> None:
-    assert set(CONTRIBUTIONS) <= EVENTS.keys()
+    assert EVENTS.keys() >= CONTRIBUTIONS
+    assert set(GIVEN) <= CONTRIBUTIONS
 
 
 def ids(name: str) -> dict[str, Any]:
@@ -74,6 +80,44 @@ async def test_of_a_renewal_the_work_of_the_year_before_counts(kpi: Rig) -> None
     await tell(kpi, (580, again))
     figure = await ask(kpi, "metrics/joint_touch", **later)
     assert (figure["numerator"], figure["denominator"]) == (0, 1), "its renewal alone is one department's work"
+
+
+async def test_what_is_told_late_counts_as_of_when_it_was_done_and_known_when_it_was_told(kpi: Rig) -> None:
+    customer = told_id("account", "alone")
+    tickets = {name: customer_success.TicketClosed(account_id=customer, ticket_id=told_id("t", name)) for name in "ab"}
+    await tell(kpi, *sold("alone"))
+    known = {"known_at": (day(31)).isoformat()}
+    for at, name, parts in ((31, "b", {"1": 1}), (29, "a", {"2": 1})):
+        await kpi.hand_over([kpi.record(tickets[name], name, at=day(at), recorded=day(40))])
+        found = (await ask(kpi, "metrics/joint_touch"))["more"]["by_number"]
+        assert {number: deals for number, deals in found.items() if deals} == parts, name
+    found = (await ask(kpi, "metrics/joint_touch", **known))["more"]["by_number"]
+    assert (found["1"], found["2"]) == (1, 0), "it was not known then"
+
+
+async def test_the_migration_works_it_out_of_the_facts_there_are(kpi: Rig) -> None:
+    person, other, customer = told_id("lead", "a"), told_id("lead", "a2"), told_id("account", "alone")
+    lead, mine = {"lead_id": person, "cycle": 1}, {"account_id": customer}
+    contract = mine | {"contract_id": told_id("contract", "1")}
+    await tell(kpi, (0, marketing.LeadCreated(**lead)), (0, marketing.LeadCreated(lead_id=other, cycle=1)))
+    await tell(kpi, (3, marketing.LeadMerged(lead_id=person, merged_lead_id=other)))
+    await tell(kpi, (4, inside_sales.FirstContactMade(lead_id=other, cycle=1)), *sold("a", **lead), *sold("alone"))
+    await tell(kpi, (40, customer_success.TicketClosed(**mine, ticket_id=told_id("ticket", "1"))))
+    voice = inside_sales.FeedbackGiven(
+        **{"feedback_id": told_id("feedback", "1"), "sender": "inside_sales", "receiver": "customer_success"},
+        **mine,
+        kind="voice",
+    )
+    await tell(kpi, (190, voice), *((day, customer_success.ContractRenewed(**contract)) for day in (200, 580)))
+    found = run_path(f"{migrations.__path__[0]}/versions/0012_who_had_a_part.py")
+    async with kpi.database.transaction() as tx:
+        folded = await tx.fetch(JOINT)
+        parted = {row["event_id"]: tuple(row["departments"]) for row in folded}
+        assert len(parted) == 4
+        assert len(set(parted.values())) == 4
+        await tx.fetch("DELETE FROM joint_deal")
+        await tx.fetch(found["_filled"]())
+        assert await tx.fetch(JOINT) == folded
 
 
 def test_the_shares_add_up_to_the_outcome() -> None:

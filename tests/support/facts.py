@@ -22,14 +22,14 @@ def day(number: float) -> datetime:
 
 
 def a_fact(kind: str, at: float, *, recorded: float | None = None, **values: Any) -> Fact:
-    """`kind` is the name of a constant of projections.facts in lower case; ids are names, money is yen."""
+    """`kind` is the name of a constant of projections.facts in lower case, or a type; ids are names, money is yen."""
     named = {"lead": "lead_id", "account": "account_id", "opportunity": "opportunity_id", "contract": "contract_id"}
     ids: dict[str, Any] = {field: an_id(values[name]) for name, field in named.items() if name in values}
     currency = values.get("currency", "JPY")
     money: dict[str, Any] = {name: Amount(values[name], currency) for name in MONEY & values.keys()}
     return Fact(
         an_id(f"{kind} {at} {recorded} {sorted(values.items(), key=str)}"),
-        getattr(told, kind.upper()),
+        kind if "." in kind else getattr(told, kind.upper()),
         day(at),
         day(at if recorded is None else recorded),
         dimensions={name: values[name] for name in DIMENSIONS & values.keys()},

@@ -47,6 +47,7 @@ OF_DEAL = {HANDED, RETURNED, OPEN, LOST, WON, CUSTOMER}
 OF_ACCOUNT = {"subscription_changed", "customer_accepted", "onboarding_completed", "contract_renewed"}
 OF_NO_DEAL = OF_ACCOUNT - {"customer_accepted"}
 WORDS = ("appointment_held", "appointment_missed", "appointment_cancelled", "appointment_rescheduled")
+TOWARDS = ("marketing.touch_recorded.v1", "inside_sales.feedback_given.v1", "customer_success.ticket_closed.v1")
 MONEY = {"opportunity_opened", "opportunity_updated", "deal_won", "contract_started"}
 AMOUNTS = st.sampled_from([None, 100, 250])
 PAUSES = st.sampled_from([0.01, 0.5, 3.0])
@@ -194,6 +195,28 @@ class KpiHistory(RuleBasedStateMachine):
         if word is None:
             values |= {"lead": way.lead, "cycle": way.cycle}
         self.tell(word or "appointment_set", at, way.name, **values)
+
+    @precondition(lambda self: self.ways)
+    @rule(
+        which=st.integers(0, 4),
+        kind=st.sampled_from(TOWARDS),
+        to=st.sampled_from(["lead", "opportunity", "account"]),
+        back=st.sampled_from([0.0, 3.0, 400.0]),
+        pause=PAUSES,
+    )
+    def somebody_does_something_towards(self, which: int, kind: str, to: str, back: float, pause: float) -> None:
+        """A person, a deal or a company; told `back` days after it was done."""
+        way = self.ways[which % len(self.ways)]
+        names = {"lead": way.lead, "opportunity": way.deal, "account": way.account}
+        if names[to]:
+            self.tell(kind, round(self._later(pause) - back, 2), way.name, **{to: names[to]})
+
+    @precondition(lambda self: sum(way.lead is not None for way in self.ways) > 1)
+    @rule(pause=PAUSES, kind=st.sampled_from(["lead_merged", "lead_merged", "lead_unmerged"]))
+    def two_people_turn_out_to_be_one(self, pause: float, kind: str) -> None:
+        """Or to be two after all."""
+        one, other = [way.lead for way in self.ways if way.lead][:2]
+        self.tell(kind, self._later(pause), "people", lead=one, merged_lead_id=str(an_id(str(other))))
 
     @precondition(lambda self: self.ways and not self.merged)
     @rule(pause=PAUSES)

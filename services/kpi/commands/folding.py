@@ -15,19 +15,21 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi import models
+from services.kpi.commands.joining import Keys, join, portions
 from services.kpi.commands.storing import cache_row, facts_by, facts_of, insert, insert_all, won_with
 from services.kpi.models import LIVE
 from services.kpi.projections import facts as told
 from services.kpi.projections.accounts import Account, fold_account
+from services.kpi.projections.contributions import CONTRIBUTIONS
 from services.kpi.projections.days import fold_days
 from services.kpi.projections.facts import Fact
-from services.kpi.projections.identity import ACCOUNT, fold_aliases, journeys
+from services.kpi.projections.identity import ACCOUNT, LEAD, fold_aliases, journeys
 from services.kpi.projections.journeys import Journey, fold_journey
 from services.kpi.projections.rows import Alias
 from shared.line import fetch
 
 T = TypeVar("T")
-FOLDS_AT_ONCE, KEYS_AT_ONCE = 200, 2000
+FOLDS_AT_ONCE = 200
 DAYS = {told.VISITS_RECORDED: models.visit_day, told.SPEND_RECORDED: models.spend_day}
 # Tables that grow fast are planned for by old statistics; the right plan for a few hundred keys is always the index.
 BY_INDEX = """
@@ -53,12 +55,13 @@ class Keyed(Protocol):
 
 @dataclass
 class Touched:
-    """What must be folded anew."""
+    """What must be folded anew. `deals`: towards whom something was done."""
 
     leads: set[UUID] = field(default_factory=set)
     opportunities: set[UUID] = field(default_factory=set)
     accounts: set[UUID] = field(default_factory=set)
     days: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    deals: Keys = field(default_factory=Keys)
     merges: bool = False
 
     def add(self, fact: Keyed) -> None:
@@ -69,6 +72,10 @@ class Touched:
             self.accounts.add(fact.account_id)
         if fact.type in DAYS and fact.reference:
             self.days[fact.type].add(fact.reference)
+        if fact.type in CONTRIBUTIONS:
+            self.deals.leads.update(filter(None, [fact.lead_id]))
+            self.deals.opportunities.update(filter(None, [fact.opportunity_id]))
+            self.deals.accounts.update(filter(None, [fact.account_id]))
         self.merges |= fact.type in told.MERGE_TYPES
 
     @classmethod
@@ -79,21 +86,18 @@ class Touched:
         return found
 
     def parts(self) -> "Iterator[Touched]":
-        """In portions, each folded before the next; who is the same first, accounts when all journeys are there."""
+        """In portions, each folded before the next; who is the same first, accounts and who had a part in a deal when
+        all journeys are there."""
         yield Touched(merges=self.merges)
-        for keys in _portions(self.leads):
+        for keys in portions(self.leads):
             yield Touched(leads=keys)
-        for keys in _portions(self.opportunities):
+        for keys in portions(self.opportunities):
             yield Touched(opportunities=keys)
-        for keys in _portions(self.accounts):
+        for keys in portions(self.accounts):
             yield Touched(accounts=keys)
+        for deals in self.deals.parts():
+            yield Touched(deals=deals)
         yield Touched(days=self.days)
-
-
-def _portions(keys: set[UUID]) -> Iterator[set[UUID]]:
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), KEYS_AT_ONCE):
-        yield set(ordered[start : start + KEYS_AT_ONCE])
 
 
 class Folding:
@@ -113,13 +117,20 @@ class Folding:
 
     async def fold(self, touched: Touched) -> None:
         await fetch(self._session, BY_INDEX, "off")
-        accounts = set(touched.accounts)
+        accounts, deals = set(touched.accounts), Keys()
+        deals.add(touched.deals)
         if touched.merges:
-            accounts |= await self._aliases()
+            changed = await self._aliases()
+            accounts |= {one for alias in changed if alias.kind == ACCOUNT for one in (alias.id, alias.canonical_id)}
+            deals.leads |= {one for alias in changed if alias.kind == LEAD for one in (alias.id, alias.canonical_id)}
         if touched.leads or touched.opportunities:
-            accounts |= await self._journeys(touched.leads, touched.opportunities)
+            ways = await self._journeys(touched.leads, touched.opportunities)
+            accounts |= ways.accounts
+            deals.add(Keys(ways.leads, ways.opportunities))
         if accounts:
             await self._accounts(accounts)
+        if deals:
+            await join(self._session, deals, self._source, self._target, self._known_at)
         for kind, keys in touched.days.items():
             await self._days(kind, keys)
         await fetch(self._session, BY_INDEX, "on")
@@ -127,30 +138,25 @@ class Folding:
     def _known(self, facts: Iterable[Fact]) -> list[Fact]:
         return [fact for fact in facts if self._known_at is None or fact.recorded_at <= self._known_at]
 
-    async def _aliases(self) -> set[UUID]:
-        """Who is the same, anew; returns the accounts whose company changed by it."""
+    async def _aliases(self) -> set[Alias]:
+        """Who is the same, anew; returns what changed by it."""
         query = f"DELETE FROM {self._target}.alias RETURNING kind, id, canonical_id"
         before = {Alias(*row) for row in await fetch(self._session, query)}
         merges = self._known(await facts_of(self._session, told.MERGE_TYPES, self._source))
         after = set(fold_aliases(merges))
         await insert(self._session, models.alias, map(cache_row, after), self._target)
-        changed = {alias for alias in before ^ after if alias.kind == ACCOUNT}
-        return {alias.id for alias in changed} | {alias.canonical_id for alias in changed}
+        return before ^ after
 
-    async def _journeys(self, leads: set[UUID], opportunities: set[UUID]) -> set[UUID]:
-        """Returns the customers of every deal won, before and after."""
+    async def _journeys(self, leads: set[UUID], opportunities: set[UUID]) -> Keys:
+        """Returns whose they are, with the customers of every deal won, before and after."""
         facts = await self._connected(leads, opportunities)
         leads = leads | {fact.lead_id for fact in facts if fact.lead_id}
         opportunities = opportunities | {fact.opportunity_id for fact in facts if fact.opportunity_id}
         found = [fold_journey(group) async for group in _calmly(journeys(self._known(facts)))]
         customers = await self._forget_journeys(leads, opportunities)
         await self._store_journeys(found)
-        return customers | {
-            passage.customer
-            for way in found
-            for passage in way.passages
-            if passage.milestone == "won" and passage.customer
-        }
+        won = (passage for way in found for passage in way.passages if passage.milestone == "won")
+        return Keys(leads, opportunities, customers | {passage.customer for passage in won if passage.customer})
 
     async def _connected(self, leads: set[UUID], opportunities: set[UUID]) -> list[Fact]:
         """All facts of these and of whatever shares a person or an opportunity with them, however far."""

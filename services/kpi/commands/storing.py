@@ -167,7 +167,7 @@ def _won(row: Any) -> Passage:
 
 async def beat(session: AsyncSession, now: datetime) -> None:
     """Tell everyone who watches that something changed."""
-    table = models.pulse.name
+    table = models.standing.pulse.name
     query = f"""
         INSERT INTO {table} AS p (id, version, moved_at) VALUES (1, 1, $1)
         ON CONFLICT (id) DO UPDATE SET version = p.version + 1, moved_at = excluded.moved_at

@@ -4,8 +4,6 @@
 decisions. Caches have no ids of their own and no history of changes: a journey's rows are replaced as a whole.
 """
 
-from typing import Any
-
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -23,7 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.kpi.models import standing
 from services.kpi.models.base import Base
+from services.kpi.models.columns import an_id, dimensions, instant, money, sliced
 from services.kpi.models.decided import DecisionVersion, SettingVersion, StageDefinition, TargetVersion
 from services.kpi.models.indexed import (
     FEEDBACK,
@@ -35,34 +35,20 @@ from services.kpi.models.indexed import (
     STEP_COLUMNS,
     WHAT_AND_WHEN,
 )
-from shared.contracts.base import DIMENSIONS
 
-__all__ = ["FEEDBACK", "PAID", "STEP", "Base", "DecisionVersion", "SettingVersion", "StageDefinition", "TargetVersion"]
+__all__ = [
+    "FEEDBACK",
+    "PAID",
+    "STEP",
+    "Base",
+    "DecisionVersion",
+    "SettingVersion",
+    "StageDefinition",
+    "TargetVersion",
+    "standing",
+]
 LIVE = "public"
 """The schema of the tables in use; a replay and a look at the past have theirs."""
-
-
-def _instant(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, DateTime(timezone=True), nullable=nullable)
-
-
-def _id(name: str, *, nullable: bool = True) -> Column[Any]:
-    return Column(name, Uuid, nullable=nullable)
-
-
-def _dimensions() -> list[Column[Any]]:
-    return [Column(name, Text) for name in DIMENSIONS]
-
-
-def _sliced() -> list[Column[Any]]:
-    """The values at entry, and the latest known ones for `slice=latest`."""
-    return [*_dimensions(), Column("latest", JSONB, nullable=False)]
-
-
-def _money(*names: str) -> list[Column[Any]]:
-    return [
-        column for name in names for column in (Column(f"{name}_amount", BigInteger), Column(f"{name}_currency", Text))
-    ]
 
 
 fact = Table(
@@ -74,16 +60,16 @@ fact = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("publisher", Text, nullable=False),
     Column("type", Text, nullable=False),
-    _id("lead_id"),
+    an_id("lead_id"),
     Column("cycle", Integer),
-    _id("account_id"),
-    _id("opportunity_id"),
-    _id("contract_id"),
+    an_id("account_id"),
+    an_id("opportunity_id"),
+    an_id("contract_id"),
     Column("reference", Text),
-    _instant("occurred_at"),
-    _instant("recorded_at"),
-    *_dimensions(),
-    *_money("mrr", "whole"),
+    instant("occurred_at"),
+    instant("recorded_at"),
+    *dimensions(),
+    *money("mrr", "whole"),
     Column("data", JSONB, nullable=False),
     *(
         Index(f"ix_fact_{name}", f"{name}_id", *WHAT_AND_WHEN, postgresql_where=text(f"{name}_id IS NOT NULL"))
@@ -102,21 +88,21 @@ passage = Table(
     Column("subject", Uuid, primary_key=True),
     Column("subject_cycle", Integer, primary_key=True),
     Column("ordinal", SmallInteger, primary_key=True),
-    _instant("at"),
-    _instant("until", nullable=True),
-    _id("event_id", nullable=False),
-    _id("lead_id"),
+    instant("at"),
+    instant("until", nullable=True),
+    an_id("event_id", nullable=False),
+    an_id("lead_id"),
     Column("cycle", Integer),
-    _id("opportunity_id"),
-    _id("account_id"),
+    an_id("opportunity_id"),
+    an_id("account_id"),
     Column("outside", Boolean, nullable=False),
     Column("skipped", ARRAY(Text), nullable=False),
     Column("cycle_source", Text),
     Column("reason", Text),
-    _instant("since", nullable=True),
+    instant("since", nullable=True),
     Column("starts_on", Date),
-    *_money("mrr", "whole"),
-    *_sliced(),
+    *money("mrr", "whole"),
+    *sliced(),
     Column("stays", JSONB(none_as_null=True)),
     Index("ix_passage_milestone", "milestone", "at"),
     Index("ix_passage_lead", "lead_id", postgresql_where=text("lead_id IS NOT NULL")),
@@ -132,21 +118,21 @@ opportunity_state = Table(
     Base.metadata,
     Column("opportunity_id", Uuid, primary_key=True),
     Column("at", DateTime(timezone=True), primary_key=True),
-    _instant("until", nullable=True),
+    instant("until", nullable=True),
     Column("status", Text, nullable=False),
-    _id("lead_id"),
+    an_id("lead_id"),
     Column("cycle", Integer),
-    _id("account_id"),
+    an_id("account_id"),
     Column("origin", Text),
-    _instant("opened_at", nullable=True),
-    _instant("closed_at", nullable=True),
+    instant("opened_at", nullable=True),
+    instant("closed_at", nullable=True),
     Column("reopens", Integer, nullable=False),
     Column("phase", Text),
     Column("forecast_category", Text),
     Column("expected_close_date", Date),
-    *_money("mrr", "whole"),
-    *_sliced(),
-    _instant("phase_since", nullable=True),
+    *money("mrr", "whole"),
+    *sliced(),
+    instant("phase_since", nullable=True),
     Index("ix_opportunity_state_status", "status", "at", text(LASTS)),
     Index(
         "ix_opportunity_state_step",
@@ -163,11 +149,11 @@ place = Table(
     Column("lead_id", Uuid, primary_key=True),
     Column("cycle", Integer, primary_key=True),
     Column("at", DateTime(timezone=True), primary_key=True),
-    _instant("until", nullable=True),
+    instant("until", nullable=True),
     Column("place", Text, nullable=False),
-    _instant("contacted_at", nullable=True),
+    instant("contacted_at", nullable=True),
     Column("revisit_on", Date),
-    *_sliced(),
+    *sliced(),
     Index("ix_place_place", "place", "at", text(LASTS), postgresql_include=["until"]),
 )
 movement = Table(
@@ -179,12 +165,12 @@ movement = Table(
     Column("currency", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("delta", BigInteger, nullable=False),
-    _id("lead_id"),
+    an_id("lead_id"),
     Column("cycle", Integer),
-    _id("opportunity_id"),
-    *_sliced(),
+    an_id("opportunity_id"),
+    *sliced(),
     Column("paid", BigInteger, nullable=False),
-    _instant("until", nullable=True),
+    instant("until", nullable=True),
     Index("ix_movement_at", "basis", "at", "until", postgresql_include=HELD_COLUMNS),
 )
 customer_span = Table(
@@ -192,11 +178,11 @@ customer_span = Table(
     Base.metadata,
     Column("account_id", Uuid, primary_key=True),
     Column("at", DateTime(timezone=True), primary_key=True),
-    _instant("until", nullable=True),
-    _id("lead_id"),
+    instant("until", nullable=True),
+    an_id("lead_id"),
     Column("cycle", Integer),
-    _id("opportunity_id"),
-    *_sliced(),
+    an_id("opportunity_id"),
+    *sliced(),
     Index("ix_customer_span_at", "at"),
 )
 
@@ -206,14 +192,14 @@ appointment = Table(
     Column("opportunity_id", Uuid, primary_key=True),
     Column("appointment_id", Uuid, primary_key=True),
     Column("at", DateTime(timezone=True), primary_key=True),
-    _instant("until", nullable=True),
-    _instant("start_at"),
+    instant("until", nullable=True),
+    instant("start_at"),
     *(Column(name, Boolean, nullable=False) for name in ("held", "missed", "cancelled")),
     Column("moves", Integer, nullable=False),
-    _id("lead_id"),
+    an_id("lead_id"),
     Column("cycle", Integer),
-    _id("account_id"),
-    *_sliced(),
+    an_id("account_id"),
+    *sliced(),
     Index("ix_appointment_start", "start_at"),
 )
 term = Table(
@@ -223,11 +209,23 @@ term = Table(
     Column("contract_id", Uuid, primary_key=True),
     Column("due_on", Date, primary_key=True),
     Column("at", DateTime(timezone=True), primary_key=True),
-    _instant("until", nullable=True),
+    instant("until", nullable=True),
     Column("term_months", Integer),
     Column("cycle", Integer),
-    *_sliced(),
+    *sliced(),
     Index("ix_term_due", "due_on"),
+)
+joint_deal = Table(
+    "joint_deal",
+    Base.metadata,
+    Column("event_id", Uuid, primary_key=True),  # by which it was won or renewed
+    instant("at"),
+    *(an_id(f"{name}_id") for name in ("lead", "opportunity", "account")),
+    Column("departments", ARRAY(Text), nullable=False),  # that had a part in it by then
+    *(
+        Index(f"ix_joint_deal_{name}", f"{name}_id", postgresql_where=text(f"{name}_id IS NOT NULL"))
+        for name in ("lead", "opportunity", "account")
+    ),
 )
 
 
@@ -237,7 +235,7 @@ def _days(name: str) -> Table:
         Base.metadata,
         Column("key", Text, primary_key=True),
         Column("at", DateTime(timezone=True), primary_key=True),
-        _instant("until", nullable=True),
+        instant("until", nullable=True),
         Column("day", Date, nullable=False),
         Column("channel", Text, nullable=False),
         Column("campaign", Text),
@@ -254,6 +252,7 @@ alias = Table(
     Column("kind", Text, primary_key=True),
     Column("id", Uuid, primary_key=True),
     Column("canonical_id", Uuid, nullable=False),
+    Index("ix_alias_canonical", "kind", "canonical_id"),
 )
 stream_state = Table(
     "stream_state",
@@ -262,36 +261,17 @@ stream_state = Table(
     Column("stream", Text, primary_key=True),
     Column("seen", BigInteger, nullable=False),  # how many different events
     Column("highest", BigInteger, nullable=False),  # the highest number among them; above `seen` means a gap
-    _instant("gap_since", nullable=True),
+    instant("gap_since", nullable=True),
     Index("ix_stream_state_gap", "gap_since", postgresql_where=text("gap_since IS NOT NULL")),
     postgresql_with={"fillfactor": 70},
 )
 
-CACHES = (passage, opportunity_state, place, appointment, movement, customer_span, term, visit_day, spend_day, alias)
+CACHES = (
+    *(passage, opportunity_state, place, appointment, movement, customer_span, term, joint_deal),
+    *(visit_day, spend_day, alias),
+)
 """Folded from `fact`; read at a past state of knowledge, they are folded into temporary tables of the same shape."""
 REPLAYED = (fact, stream_state, *CACHES)
 """What a replay builds anew."""
 SWAPPED = passage.name
 """All of them are changed over in one moment: who reads while holding this one sees all of before or all of after."""
-
-pulse = Table(
-    "pulse",
-    Base.metadata,
-    Column("id", Integer, primary_key=True),
-    Column("version", BigInteger, nullable=False),  # moves with every batch of facts and every decision
-    _instant("moved_at"),
-)
-
-folding = Table(
-    "folding",
-    Base.metadata,
-    Column("id", Integer, primary_key=True),
-    Column("version", Integer, nullable=False),  # of the folds the caches were made with
-)
-
-freshness = Table(
-    "freshness",
-    Base.metadata,
-    Column("publisher", Text, primary_key=True),
-    _instant("complete_to"),  # everything it told until then is known here
-)

@@ -132,7 +132,7 @@ async def newest_published(session: AsyncSession, whole: Period) -> DecisionVers
 
 async def pulse(session: AsyncSession) -> int:
     """A number that moves whenever an answer may have changed."""
-    found: Any = await session.scalar(select(func.max(models.pulse.c.version)))
+    found: Any = await session.scalar(select(func.max(models.standing.pulse.c.version)))
     return int(found or 0)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.domain.freshness import Freshness
-from services.kpi.models import freshness as table
+from services.kpi.models.standing import freshness as table
 
 
 async def freshness(session: AsyncSession, publishers: Sequence[str], seconds: float) -> Freshness:
