@@ -17,6 +17,11 @@ DECIDED = "(goal_at IS NOT NULL OR end_at IS NOT NULL OR at <= :ripe)"
 DEFAULT_WINDOW = 90
 BY_DEAL = "g.opportunity_id = e.opportunity_id"
 BY_WAY = "g.lead_id = e.lead_id AND g.cycle = e.cycle"
+_KNOWN = """
+    milestone, subject, subject_cycle, ordinal, at, event_id, lead_id, cycle, opportunity_id, account_id, unit, person,
+    slice, period
+"""
+"""As much of an entry as is asked for: all of it, of a quarter of a million cycles, is more than memory holds."""
 
 
 def ripe(view: View) -> datetime:
@@ -30,17 +35,18 @@ def outcomes(view: View, base: str, goals: Sequence[str], ends: Sequence[str] = 
     """
     link = BY_DEAL if base in OF_DEALS else BY_WAY
     query = f"""
-        WITH e AS MATERIALIZED ({entered(view)}), g AS MATERIALIZED (
+        WITH e AS MATERIALIZED (
+            SELECT {_KNOWN}, row_number() OVER () AS number FROM ({entered(view)}) AS e
+        ), g AS MATERIALIZED (
             SELECT p.milestone, p.at, p.lead_id, p.cycle, p.opportunity_id FROM {{schema}}.passage p
             WHERE p.milestone = ANY(:after) AND p.at >= :from AND {HOLDS}
         ), firsts AS (
-            SELECT e.milestone, e.subject, e.subject_cycle, e.ordinal,
-                   min(g.at) FILTER (WHERE g.milestone = ANY(:goals)) AS goal_at,
+            SELECT e.number, min(g.at) FILTER (WHERE g.milestone = ANY(:goals)) AS goal_at,
                    min(g.at) FILTER (WHERE g.milestone = ANY(:ends)) AS end_at
-            FROM e JOIN g ON {link} AND g.at >= e.at GROUP BY 1, 2, 3, 4
+            FROM e JOIN g ON {link} AND g.at >= e.at GROUP BY 1
         )
         SELECT e.*, f.goal_at, f.end_at
-        FROM e LEFT JOIN firsts f USING (milestone, subject, subject_cycle, ordinal)
+        FROM e LEFT JOIN firsts f USING (number)
     """
     bound = {
         "milestones": [base],
