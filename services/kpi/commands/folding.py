@@ -95,7 +95,9 @@ class Touched:
             yield Touched(opportunities=keys)
         for keys in portions(self.accounts):
             yield Touched(accounts=keys)
-        for deals in self.deals.parts():
+        # A journey is joined as it is folded.
+        rest = self.deals.leads - self.leads, self.deals.opportunities - self.opportunities, self.deals.accounts
+        for deals in Keys(*rest).parts():
             yield Touched(deals=deals)
         yield Touched(days=self.days)
 
