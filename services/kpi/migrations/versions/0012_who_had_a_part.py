@@ -59,12 +59,13 @@ def upgrade() -> None:
     op.create_index("ix_alias_canonical", "alias", ["kind", "canonical_id"])
     op.create_table(
         "joint_deal",
-        sa.Column("event_id", sa.Uuid, primary_key=True),
+        sa.Column("event_id", sa.Uuid, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("lead_id", sa.Uuid),
         sa.Column("opportunity_id", sa.Uuid),
         sa.Column("account_id", sa.Uuid),
         sa.Column("departments", postgresql.ARRAY(sa.Text), nullable=False),
+        sa.PrimaryKeyConstraint("event_id", name="pk_joint_deal"),
     )
     op.execute(_filled())
     for name in ("lead", "opportunity", "account"):
