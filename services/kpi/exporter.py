@@ -102,7 +102,7 @@ async def view_of(session: AsyncSession, runtime: Runtime, whole: Period, basis:
         company_currency=settings.currency,
         basis=basis,
     )
-    await for_questions(session)
+    await for_questions(session, waited_for=False)
     fresh = await freshness(session, STAGES, settings.freshness_seconds)
     return View(session, question, await decisions(session, whole), fresh=fresh)
 

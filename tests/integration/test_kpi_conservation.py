@@ -1,14 +1,19 @@
 """What cannot be without an earlier event is found when that event is missing, and nothing else is."""
 
 import asyncio
+from datetime import date
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from services.kpi.api.questions import viewing
 from services.kpi.app import SERVICE
-from services.kpi.exporter import export
+from services.kpi.domain.periods import Period
+from services.kpi.exporter import export, view_of
 from services.kpi.metrics.conservation import CHECKS
+from services.kpi.metrics.question import Question
+from shared import clock
 from shared.contracts import field_sales, inside_sales, marketing
 from shared.contracts.base import Event
 from shared.ids import told_id
@@ -46,6 +51,15 @@ async def broken(rig: Rig) -> dict[str, list[str]]:
 async def test_nothing_told_is_nothing_broken(kpi: Rig) -> None:
     assert list(await found(kpi)) == [check.id for check in CHECKS]
     assert await broken(kpi) == {}
+
+
+async def test_who_looks_for_nobody_takes_one_processor(kpi: Rig) -> None:
+    question = Question(Period(date(2026, 4, 1), date(2026, 7, 1)), kpi.runtime.settings.zone, clock.utc_now())
+    async with viewing(kpi.runtime, question) as view:
+        assert await view.session.scalar(text("SHOW max_parallel_workers_per_gather")) != "0"
+    async with kpi.database.reading() as session:
+        await view_of(session, kpi.runtime, question.whole)
+        assert await session.scalar(text("SHOW max_parallel_workers_per_gather")) == "0"
 
 
 @pytest.mark.parametrize(

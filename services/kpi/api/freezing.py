@@ -93,7 +93,7 @@ async def freeze_due(runtime: Runtime, now: datetime) -> int:
 
     number, begun, remembered = 0, time.monotonic(), None
     async with runtime.database.reading(holding=SWAPPED, first=known) as session:
-        await for_questions(session)
+        await for_questions(session, waited_for=False)
         for at, together in groupby(due, attrgetter("at")):
             turn = time.monotonic()
             if remembered:
