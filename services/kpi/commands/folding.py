@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi import models
-from services.kpi.commands.joining import Keys, join, portions
+from services.kpi.commands.joining import Keys, join
 from services.kpi.commands.storing import cache_row, facts_by, facts_of, insert, insert_all, won_with
 from services.kpi.models import LIVE
 from services.kpi.projections import facts as told
@@ -89,12 +89,8 @@ class Touched:
         """In portions, each folded before the next; who is the same first, accounts and who had a part in a deal when
         all journeys are there."""
         yield Touched(merges=self.merges)
-        for keys in portions(self.leads):
-            yield Touched(leads=keys)
-        for keys in portions(self.opportunities):
-            yield Touched(opportunities=keys)
-        for keys in portions(self.accounts):
-            yield Touched(accounts=keys)
+        for keys in Keys(self.leads, self.opportunities, self.accounts).parts():
+            yield Touched(keys.leads, keys.opportunities, keys.accounts)
         # A journey is joined as it is folded.
         rest = self.deals.leads - self.leads, self.deals.opportunities - self.opportunities, self.deals.accounts
         for deals in Keys(*rest).parts():

@@ -19,16 +19,9 @@ KEYS_AT_ONCE = 2000
 DEALS, RENEWALS = "field_sales", "customer_success"
 
 
-def portions(keys: set[UUID]) -> Iterator[set[UUID]]:
-    """Few enough to be looked up at once."""
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), KEYS_AT_ONCE):
-        yield set(ordered[start : start + KEYS_AT_ONCE])
-
-
 @dataclass
 class Keys:
-    """Whose deals may have changed."""
+    """Persons, opportunities and companies of whom something changed."""
 
     leads: set[UUID] = field(default_factory=set)
     opportunities: set[UUID] = field(default_factory=set)
@@ -43,16 +36,23 @@ class Keys:
         return bool(self.leads or self.opportunities or self.accounts)
 
     def parts(self) -> "Iterator[Keys]":
-        for keys in portions(self.leads):
+        """Of one kind each, and few enough to be looked up at once; in this order."""
+        for keys in _portions(self.leads):
             yield Keys(leads=keys)
-        for keys in portions(self.opportunities):
+        for keys in _portions(self.opportunities):
             yield Keys(opportunities=keys)
-        for keys in portions(self.accounts):
+        for keys in _portions(self.accounts):
             yield Keys(accounts=keys)
 
 
+def _portions(keys: set[UUID]) -> Iterator[set[UUID]]:
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), KEYS_AT_ONCE):
+        yield set(ordered[start : start + KEYS_AT_ONCE])
+
+
 async def join(session: AsyncSession, keys: Keys, source: str, target: str, known_at: datetime | None) -> None:
-    """The rows of these anew, after everything else of them was folded."""
+    """The rows of whose deals may have changed anew, after everything else of them was folded."""
     people = f"SELECT DISTINCT unnest(g.people) FROM unnest($1::uuid[]) AS k(id) {_people(target, 'k.id')}"
     leads = [row[0] for row in await fetch(session, people, sorted(keys.leads))]
     whose = sorted(leads), sorted(keys.opportunities), sorted(keys.accounts)

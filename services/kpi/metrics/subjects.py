@@ -21,7 +21,8 @@ _KNOWN = """
     milestone, subject, subject_cycle, ordinal, at, event_id, lead_id, cycle, opportunity_id, account_id, unit, person,
     slice, period
 """
-"""As much of an entry as is asked for: all of it, of a quarter of a million cycles, is more than memory holds."""
+"""As much of an entry as is asked for: with all of it, a quarter's leads of a million cycles nearly fill the memory a
+query may use, and are slower to join."""
 
 
 def ripe(view: View) -> datetime:
