@@ -24,6 +24,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import CreateIndex
 
+from deploy.bench.imports import until_read
 from deploy.bench.row import Row
 from deploy.local.home import Home
 from deploy.local.ports import variable
@@ -44,7 +45,7 @@ GOAL_MS = 500
 MULTIPLIED = (
     *(models.fact, models.passage, models.opportunity_state),
     *(models.place, models.movement, models.customer_span, models.appointment, models.term),
-    models.joint_deal,
+    *(models.joint_deal, models.use_week),
 )
 _UUID = r"\m[0-9a-f]{8}(-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-)"
 _COUNT = """
@@ -61,6 +62,7 @@ def measure(environment: Mapping[str, str], console: Console, cycles: int = CYCL
     console.print(f"Playing {MONTHS} months of a company, and multiplying them to {cycles:,} cycles …")
     command = [sys.executable, "-m", "deploy.local.cli", "simulate", "--no-live", "--seed", str(SEED), "--json"]
     subprocess.run([*command, "--months", str(MONTHS)], env=dict(environment), check=True, stdout=subprocess.DEVNULL)
+    until_read(environment)
     server = Postgres(Home.locate(environment), int(environment[variable("postgres")])).admin_url
     address = f"{server.rpartition('/')[0]}/themodel_kpi"
     asyncio.run(_multiply(address, cycles))

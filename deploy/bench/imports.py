@@ -41,7 +41,7 @@ def measure(environment: Mapping[str, str], console: Console) -> list[Row]:
         imported = time.monotonic() - begun
         _until_shown(kpi, len(rows))
         shown = time.monotonic() - begun
-    _until_read(environment)
+    until_read(environment)
     read = time.monotonic() - begun
     copied = asyncio.run(_copy(environment, rows))
     return [
@@ -101,7 +101,7 @@ def _until_shown(client: httpx.Client, count: int) -> None:
     raise RuntimeError(f"kpi shows {found['value']} of {count} opportunities")
 
 
-def _until_read(environment: Mapping[str, str]) -> None:
+def until_read(environment: Mapping[str, str]) -> None:
     """Until no department has anything left to send or to read."""
     deadline, behind = time.monotonic() + PATIENCE, 1.0
     while behind and time.monotonic() < deadline:

@@ -1,15 +1,19 @@
 """What customers say and do: recommendation, satisfaction, adoption, and whether those who are content stay."""
 
 from datetime import date, timedelta
+from runpy import run_path
 from typing import Any
 
 import pytest
 
+from services.kpi import migrations
 from services.kpi.app import SERVICE
 from shared.contracts import Event, customer_success, marketing
 from shared.ids import told_id
 from tests.support.rig import MakeRig, Rig
 from tests.support.telling import metric, tell, yen
+
+WEEKS = "SELECT key, at, until, account_id, week, count, active_days FROM use_week ORDER BY key, at"
 
 
 @pytest.fixture
@@ -114,3 +118,29 @@ async def test_without_any_use_told_adoption_is_not_nothing(kpi: Rig) -> None:
     await tell(kpi, (-60, contract("A")))
     found = await metric(kpi, "adoption")
     assert (found["value"], found["reason"], found["denominator"]) == (None, "not_told", 1)
+
+
+async def test_of_two_companies_that_are_one_the_week_told_last_holds(kpi: Rig) -> None:
+    one, other = told_id("account", "A"), told_id("account", "B")
+    await tell(kpi, (-60, contract("A")), *((12, week("A", date(2026, 4, day), 5)) for day in (6, 13, 20)))
+    found = await metric(kpi, "adoption")
+    assert (found["numerator"], found["denominator"]) == (1, 1)
+    await tell(kpi, (13, marketing.AccountMerged(account_id=one, merged_account_id=other)))
+    await tell(kpi, (14, week("B", date(2026, 4, 20), 0)))
+    found = await metric(kpi, "adoption")
+    assert (found["numerator"], found["denominator"], found["more"]["used"]) == (0, 1, 1)
+
+
+async def test_the_migration_works_weeks_out_of_the_facts_there_are(kpi: Rig) -> None:
+    days = (6, 13, 6, 6)
+    await tell(kpi, *((10 + day / 10, week(name, date(2026, 4, day), day)) for day in days for name in "AB"))
+    await tell(kpi, (25, week("A", date(2026, 4, 6), 0)))
+    found = run_path(f"{migrations.__path__[0]}/versions/0013_weeks_of_use.py")
+    async with kpi.database.transaction() as tx:
+        folded = await tx.fetch(WEEKS)
+        assert (len(folded), sum(row["until"] is not None for row in folded)) == (5, 1)
+        await tx.fetch("DELETE FROM use_week")
+        await tx.fetch("UPDATE fact SET reference = NULL")
+        await tx.fetch(found["CALLED"])
+        await tx.fetch(found["FILLED"])
+        assert await tx.fetch(WEEKS) == folded

@@ -211,6 +211,14 @@ class KpiHistory(RuleBasedStateMachine):
         if names[to]:
             self.tell(kind, round(self._later(pause) - back, 2), way.name, **{to: names[to]})
 
+    @precondition(lambda self: self.ways)
+    @rule(which=st.integers(0, 4), week=st.sampled_from(["2026-04-06", "2026-04-13"]), used=st.sampled_from([0, 7]))
+    def a_week_of_use_is_summed_up(self, which: int, week: str, used: int) -> None:
+        """Or again, otherwise."""
+        account = self.ways[which % len(self.ways)].account
+        told = {"week": week, "count": used, "active_days": used, "reference": f"{an_id(account)}/{week}"}
+        self.tell("usage_summarised", self._later(0.5), f"use by {account}", account=account, **told)
+
     @precondition(lambda self: sum(way.lead is not None for way in self.ways) > 1)
     @rule(pause=PAUSES, kind=st.sampled_from(["lead_merged", "lead_merged", "lead_unmerged"]))
     def two_people_turn_out_to_be_one(self, pause: float, kind: str) -> None:

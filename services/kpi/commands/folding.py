@@ -6,12 +6,13 @@ which order, how late or how often they came.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi import models
@@ -21,7 +22,7 @@ from services.kpi.models import LIVE
 from services.kpi.projections import facts as told
 from services.kpi.projections.accounts import Account, fold_account
 from services.kpi.projections.contributions import CONTRIBUTIONS
-from services.kpi.projections.days import fold_days
+from services.kpi.projections.days import fold_days, fold_weeks
 from services.kpi.projections.facts import Fact
 from services.kpi.projections.identity import ACCOUNT, LEAD, fold_aliases, journeys
 from services.kpi.projections.journeys import Journey, fold_journey
@@ -30,7 +31,11 @@ from shared.line import fetch
 
 T = TypeVar("T")
 FOLDS_AT_ONCE = 200
-DAYS = {told.VISITS_RECORDED: models.visit_day, told.SPEND_RECORDED: models.spend_day}
+SUMS: Mapping[str, tuple[Table, Callable[[Iterable[Fact]], Sequence[object]]]] = {
+    told.VISITS_RECORDED: (models.visit_day, fold_days),
+    told.SPEND_RECORDED: (models.spend_day, fold_days),
+    told.USAGE_SUMMARISED: (models.use_week, fold_weeks),
+}
 # Tables that grow fast are planned for by old statistics; the right plan for a few hundred keys is always the index.
 BY_INDEX = """
 SELECT set_config(name, $1, true)
@@ -60,7 +65,7 @@ class Touched:
     leads: set[UUID] = field(default_factory=set)
     opportunities: set[UUID] = field(default_factory=set)
     accounts: set[UUID] = field(default_factory=set)
-    days: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    sums: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     deals: Keys = field(default_factory=Keys)
     merges: bool = False
 
@@ -70,8 +75,8 @@ class Touched:
             self.opportunities.update(filter(None, [fact.opportunity_id]))
         if fact.type in told.ACCOUNT_TYPES and fact.account_id:
             self.accounts.add(fact.account_id)
-        if fact.type in DAYS and fact.reference:
-            self.days[fact.type].add(fact.reference)
+        if fact.type in SUMS and fact.reference:
+            self.sums[fact.type].add(fact.reference)
         if fact.type in CONTRIBUTIONS:
             self.deals.leads.update(filter(None, [fact.lead_id]))
             self.deals.opportunities.update(filter(None, [fact.opportunity_id]))
@@ -95,7 +100,7 @@ class Touched:
         rest = self.deals.leads - self.leads, self.deals.opportunities - self.opportunities, self.deals.accounts
         for deals in Keys(*rest).parts():
             yield Touched(deals=deals)
-        yield Touched(days=self.days)
+        yield Touched(sums=self.sums)
 
 
 class Folding:
@@ -129,8 +134,8 @@ class Folding:
             await self._accounts(accounts)
         if deals:
             await join(self._session, deals, self._source, self._target, self._known_at)
-        for kind, keys in touched.days.items():
-            await self._days(kind, keys)
+        for kind, keys in touched.sums.items():
+            await self._sums(kind, keys)
         await fetch(self._session, BY_INDEX, "on")
 
     def _known(self, facts: Iterable[Fact]) -> list[Fact]:
@@ -250,12 +255,12 @@ class Folding:
             self._target,
         )
 
-    async def _days(self, kind: str, keys: set[str]) -> None:
-        table = DAYS[kind]
+    async def _sums(self, kind: str, keys: set[str]) -> None:
+        table, fold = SUMS[kind]
         facts = self._known(await facts_by(self._session, "reference", keys, {kind}, self._source))
         query = f"DELETE FROM {self._target}.{table.name} WHERE key = ANY($1::text[])"
         await fetch(self._session, query, sorted(keys))
-        await insert(self._session, table, map(cache_row, fold_days(facts)), self._target)
+        await insert(self._session, table, map(cache_row, fold(facts)), self._target)
 
 
 async def _calmly(things: Iterable[T]) -> AsyncIterator[T]:

@@ -80,6 +80,8 @@ def _reference(kind: str, values: Mapping[str, Any]) -> str | None:
     """What another system, or the calendar, calls the thing the event tells of."""
     if kind in told.DAY_TYPES:
         return "/".join(str(values[name] or "") for name in ("date", "channel", "campaign"))
+    if kind in told.WEEK_TYPES:
+        return f"{values['account_id']}/{values['week']}"
     return next((found for name in OUTSIDE_IDS if (found := values.get(name))), None)
 
 

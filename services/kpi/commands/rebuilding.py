@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.kpi.commands.folding import DAYS, Folding, Touched
+from services.kpi.commands.folding import SUMS, Folding, Touched
 from services.kpi.commands.reading import Unusable, fact_of
 from services.kpi.commands.recording import FOLDER, TURN, store
 from services.kpi.commands.storing import beat
@@ -143,14 +143,14 @@ async def _fold_all(runtime: Runtime, tell: Tell) -> None:
 
 async def _touched(runtime: Runtime) -> Touched:
     """Everything there are facts of."""
-    types = sorted(told.JOURNEY_TYPES | told.ACCOUNT_TYPES | told.MERGE_TYPES | told.DAY_TYPES)
+    types = sorted(told.JOURNEY_TYPES | told.ACCOUNT_TYPES | told.MERGE_TYPES | told.SUM_TYPES)
     query = f"""
         SELECT DISTINCT type, lead_id, CASE WHEN lead_id IS NULL THEN opportunity_id END AS opportunity_id,
                CASE WHEN type = ANY(:accounts) THEN account_id END AS account_id,
-               CASE WHEN type = ANY(:days) THEN reference END AS reference
+               CASE WHEN type = ANY(:sums) THEN reference END AS reference
         FROM {NEXT}.fact WHERE type = ANY(:types)
     """
-    bound = {"types": types, "accounts": sorted(told.ACCOUNT_TYPES), "days": sorted(DAYS)}
+    bound = {"types": types, "accounts": sorted(told.ACCOUNT_TYPES), "sums": sorted(SUMS)}
     async with runtime.database.transaction() as tx:
         await tx.session.execute(text("SET LOCAL statement_timeout = 0"))
         return Touched.by(await tx.session.execute(text(query), bound))

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.kpi.commands.folding import Folding, Touched
 from services.kpi.models import CACHES, LIVE
+from services.kpi.projections.facts import SUM_TYPES
 from shared.line import fetch
 
 PAST = "pg_temp"
@@ -17,7 +18,7 @@ _COUNTED = f"(SELECT count(*) FROM (SELECT FROM {LIVE}.fact WHERE {{told}} LIMIT
 _FACTS = f"SELECT {_COUNTED.format(told=BEFORE)} AS before, {_COUNTED.format(told=SINCE)} AS since"
 _TOLD = f"""
 SELECT DISTINCT type, lead_id, opportunity_id, account_id,
-       CASE WHEN type IN ('marketing.visits_recorded.v1', 'marketing.spend_recorded.v1') THEN reference END AS reference
+       CASE WHEN type IN ({", ".join(f"'{name}'" for name in sorted(SUM_TYPES))}) THEN reference END AS reference
 FROM {LIVE}.fact WHERE {{told}}
 """
 _MADE = "SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r' ORDER BY relname"

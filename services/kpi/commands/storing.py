@@ -24,6 +24,7 @@ from services.kpi.projections.rows import (
     Passage,
     Place,
     Term,
+    UsedWeek,
 )
 from shared.contracts.base import DIMENSIONS
 from shared.line import fetch
@@ -36,7 +37,7 @@ COLUMNS = (
 _FIRST, _LAST = COLUMNS.index("reference") + 1, COLUMNS.index("reference") + 1 + len(DIMENSIONS)
 
 
-_KINDS = (Passage, OpportunityState, Place, Appointment, Movement, CustomerSpan, Term, DayFigure, Alias)
+_KINDS = (Passage, OpportunityState, Place, Appointment, Movement, CustomerSpan, Term, DayFigure, UsedWeek, Alias)
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
 _READ: Mapping[type, tuple[Sequence[str], Callable[[Any], Any]]] = {
     kind: (names, attrgetter(*names)) for kind, names in _NAMES.items()

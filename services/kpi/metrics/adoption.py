@@ -3,12 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
+from services.kpi.metrics.entries import HOLDS
 from services.kpi.metrics.figures import STOCK, Figures, Metric, nothing, ratio
 from services.kpi.metrics.question import WHOLE, WINDOWS, View, cell_of, held
 from services.kpi.metrics.records import Source
 from services.kpi.metrics.voices import stayed
+from shared.clock import day_of
 
-USED = "customer_success.usage_summarised.v1"
 WEEKS, LEAST_WEEKS = 4, 3
 NOT_TOLD = "not_told"
 
@@ -17,7 +18,7 @@ def _standing(view: View) -> str:
     """Tables before a query: `users` are customers at both ends of each window, with the weeks they used of the last
     full four, and whether they are customers at its end. `told` are the moments of which any use is told.
 
-    A week is told once it is over; of two tellings the later holds.
+    Of two tellings of a week the later holds, also where two companies turned out to be one.
     """
     full = "date_trunc('week', m.moment AT TIME ZONE :zone)::date"
     return f"""
@@ -26,12 +27,12 @@ def _standing(view: View) -> str:
             UNION ALL SELECT period, true, starts, ends FROM windows
         ), weeks AS MATERIALIZED (
             SELECT DISTINCT ON (account_id, week) account_id, week, used, active_days FROM (
-                SELECT coalesce(a.canonical_id, f.account_id) AS account_id, (f.data ->> 'week')::date AS week,
-                       (f.data ->> 'count')::bigint > 0 AS used, (f.data ->> 'active_days')::int AS active_days,
-                       f.occurred_at, f.recorded_at, f.sequence
-                FROM {view.facts} AS f LEFT JOIN {{schema}}.alias a ON a.kind = 'account' AND a.id = f.account_id
-                WHERE f.type = :used AND f.occurred_at >= :since
-            ) AS u ORDER BY account_id, week, occurred_at DESC, recorded_at DESC, sequence DESC
+                SELECT coalesce(a.canonical_id, p.account_id) AS account_id, p.week, p.count > 0 AS used,
+                       p.active_days, p.at, p.key
+                FROM {{schema}}.use_week p
+                LEFT JOIN {{schema}}.alias a ON a.kind = 'account' AND a.id = p.account_id
+                WHERE p.week = ANY(:full_weeks) AND {HOLDS}
+            ) AS u ORDER BY account_id, week, at DESC, key DESC
         ), use AS MATERIALIZED (
             SELECT m.period, m.early, w.account_id, count(*) FILTER (WHERE w.used) AS weeks,
                    avg(w.active_days)::float8 AS active_days
@@ -50,9 +51,11 @@ def _standing(view: View) -> str:
 
 
 def _bound(view: View) -> dict[str, Any]:
-    windows = view.windows
-    since = min(windows["window_starts"]) - timedelta(weeks=WEEKS + 1)
-    more = {"used": USED, "weeks": WEEKS, "least": LEAST_WEEKS, "since": since, "zone": view.question.zone.key}
+    windows, zone = view.windows, view.question.zone
+    days = {day_of(moment, zone) for moment in (*windows["window_starts"], *windows["window_ends"])}
+    mondays = {day - timedelta(days=day.weekday()) for day in days}
+    full = sorted({monday - timedelta(weeks=number) for monday in mondays for number in range(1, WEEKS + 1)})
+    more = {"weeks": WEEKS, "least": LEAST_WEEKS, "full_weeks": full, "zone": zone.key}
     return {**windows, **more}
 
 

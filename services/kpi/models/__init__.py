@@ -246,6 +246,18 @@ def _days(name: str) -> Table:
 
 
 visit_day, spend_day = _days("visit_day"), _days("spend_day")
+use_week = Table(
+    "use_week",
+    Base.metadata,
+    Column("key", Text, primary_key=True),
+    Column("at", DateTime(timezone=True), primary_key=True),
+    instant("until", nullable=True),
+    an_id("account_id", nullable=False),
+    Column("week", Date, nullable=False),  # the Monday it begins with
+    Column("count", BigInteger, nullable=False),
+    Column("active_days", SmallInteger),
+    Index("ix_use_week_week", "week", postgresql_include=["account_id", "at", "until", "count", "active_days"]),
+)
 alias = Table(
     "alias",
     Base.metadata,
@@ -268,7 +280,7 @@ stream_state = Table(
 
 CACHES = (
     *(passage, opportunity_state, place, appointment, movement, customer_span, term, joint_deal),
-    *(visit_day, spend_day, alias),
+    *(visit_day, spend_day, use_week, alias),
 )
 """Folded from `fact`; read at a past state of knowledge, they are folded into temporary tables of the same shape."""
 REPLAYED = (fact, stream_state, *CACHES)

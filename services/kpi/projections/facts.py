@@ -33,6 +33,7 @@ CONTRACT_STARTED = "customer_success.contract_started.v1"
 CONTRACT_RENEWED = "customer_success.contract_renewed.v1"
 SUBSCRIPTION_CHANGED = "customer_success.subscription_changed.v1"
 CUSTOMER_ACCEPTED = "customer_success.customer_accepted.v1"
+USAGE_SUMMARISED = "customer_success.usage_summarised.v1"
 ONBOARDING_COMPLETED = "customer_success.onboarding_completed.v1"
 LEAD_MERGED = "marketing.lead_merged.v1"
 LEAD_UNMERGED = "marketing.lead_unmerged.v1"
@@ -64,7 +65,9 @@ ACCOUNT_TYPES = TERM_TYPES | {SUBSCRIPTION_CHANGED, CUSTOMER_ACCEPTED, ONBOARDIN
 """What a customer is folded from, beside the deals won with it."""
 
 MERGE_TYPES = frozenset({LEAD_MERGED, LEAD_UNMERGED, ACCOUNT_MERGED})
-DAY_TYPES = frozenset({VISITS_RECORDED, SPEND_RECORDED})
+DAY_TYPES, WEEK_TYPES = frozenset({VISITS_RECORDED, SPEND_RECORDED}), frozenset({USAGE_SUMMARISED})
+SUM_TYPES = DAY_TYPES | WEEK_TYPES
+"""What is told in sums, of a day or a week. `reference` says of which; the last told holds."""
 
 
 class Amount(NamedTuple):

@@ -181,6 +181,19 @@ class DayFigure:
     currency: str | None
 
 
+@dataclass(slots=True)
+class UsedWeek:
+    """How often a customer used the product in a week, and on how many days, as told from `at` until told otherwise."""
+
+    key: str
+    account_id: UUID
+    week: date
+    at: datetime
+    until: datetime | None
+    count: int
+    active_days: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Alias:
     """`id` is the same person or company as `canonical_id`."""
