@@ -188,6 +188,7 @@ async def _settle(connection: "asyncpg.Connection[Any]") -> None:
                 break
     for table in MULTIPLIED:
         await connection.execute(f"VACUUM {table.name}")
+    await connection.execute("CHECKPOINT")
 
 
 async def _copies(connection: "asyncpg.Connection[Any]", table: Table, copies: int) -> None:
@@ -203,7 +204,7 @@ async def _copies(connection: "asyncpg.Connection[Any]", table: Table, copies: i
     values = ", ".join(_value(column) for column in table.columns)
     days = ", ".join(f"'{name}'" for name in sorted(DAY_TYPES))  # the sums of days stay as they are
     only = f"WHERE type NOT IN ({days})" if table is models.fact else ""
-    when = "occurred_at" if table is models.fact else "at"
+    when = next((name for name in ("at", "occurred_at") if name in table.columns), "event_id")
     await connection.execute(f"CREATE TEMP TABLE original AS SELECT * FROM {table.name} {only} ORDER BY {when}")
     copied = f"SELECT {values} FROM original, LATERAL generate_series(1, {copies} + 0 * length({when}::text)) k"
     await connection.execute(f"INSERT INTO {table.name} ({names}) {copied}")

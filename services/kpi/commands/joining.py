@@ -111,8 +111,9 @@ def _made(source: str, target: str, known: str) -> str:
         for name in sorted(DEPARTMENTS)
     )
     return f"""
-        INSERT INTO {target}.joint_deal (event_id, at, lead_id, opportunity_id, account_id, departments)
+        INSERT INTO {target}.joint_deal (event_id, lead_id, opportunity_id, account_id, departments)
         WITH deals AS MATERIALIZED ({deals})
-        SELECT {columns.format("d", "d.at")}, h.departments FROM deals d {_people(target, "d.lead_id")}
+        SELECT d.event_id, d.lead_id, d.opportunity_id, d.account_id, h.departments
+        FROM deals d {_people(target, "d.lead_id")}
         CROSS JOIN LATERAL (SELECT array_remove(ARRAY[{had}], NULL) AS departments FROM ({acts}) AS f) AS h
     """

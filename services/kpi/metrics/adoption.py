@@ -1,6 +1,5 @@
 """Adoption: who of the customers keeps using the product, from the weeks customer success adds up (metrics.md A6)."""
 
-from datetime import timedelta
 from typing import Any
 
 from services.kpi.metrics.entries import HOLDS
@@ -8,7 +7,6 @@ from services.kpi.metrics.figures import STOCK, Figures, Metric, nothing, ratio
 from services.kpi.metrics.question import WHOLE, WINDOWS, View, cell_of, held
 from services.kpi.metrics.records import Source
 from services.kpi.metrics.voices import stayed
-from shared.clock import day_of
 
 WEEKS, LEAST_WEEKS = 4, 3
 NOT_TOLD = "not_told"
@@ -16,28 +14,35 @@ NOT_TOLD = "not_told"
 
 def _standing(view: View) -> str:
     """Tables before a query: `users` are customers at both ends of each window, with the weeks they used of the last
-    full four, and whether they are customers at its end. `told` are the moments of which any use is told.
+    full four (`use`), and whether they are customers at its end.
 
-    Of two tellings of a week the later holds, also where two companies turned out to be one.
+    Of two tellings of a week the later holds, also where two companies turned out to be one: those alone are sorted.
     """
-    full = "date_trunc('week', m.moment AT TIME ZONE :zone)::date"
+    days = "sum(p.active_days)::float8 / count(p.active_days)"
+    used = f"count(*) FILTER (WHERE p.count > 0) AS weeks, {days} AS active_days"
     return f"""
         WITH {WINDOWS}, moments AS (
             SELECT period, false AS early, ends AS moment, ends FROM windows
             UNION ALL SELECT period, true, starts, ends FROM windows
-        ), weeks AS MATERIALIZED (
-            SELECT DISTINCT ON (account_id, week) account_id, week, used, active_days FROM (
-                SELECT coalesce(a.canonical_id, p.account_id) AS account_id, p.week, p.count > 0 AS used,
-                       p.active_days, p.at, p.key
-                FROM {{schema}}.use_week p
-                LEFT JOIN {{schema}}.alias a ON a.kind = 'account' AND a.id = p.account_id
-                WHERE p.week = ANY(:full_weeks) AND {HOLDS}
-            ) AS u ORDER BY account_id, week, at DESC, key DESC
+        ), full_weeks AS (
+            SELECT period, early, date_trunc('week', moment AT TIME ZONE :zone)::date - 7 * number AS week
+            FROM moments, generate_series(1, :weeks) AS number
+        ), merged AS MATERIALIZED (
+            SELECT id, canonical_id FROM {{schema}}.alias WHERE kind = 'account'
+            UNION SELECT canonical_id, canonical_id FROM {{schema}}.alias WHERE kind = 'account'
         ), use AS MATERIALIZED (
-            SELECT m.period, m.early, w.account_id, count(*) FILTER (WHERE w.used) AS weeks,
-                   avg(w.active_days)::float8 AS active_days
-            FROM moments m JOIN weeks w ON w.week >= {full} - 7 * :weeks AND w.week < {full} GROUP BY 1, 2, 3
-        ), told AS (SELECT DISTINCT period, early FROM use), users AS (
+            SELECT f.period, f.early, p.account_id, {used}
+            FROM {{schema}}.use_week p JOIN full_weeks f USING (week)
+            WHERE {HOLDS} AND p.account_id NOT IN (SELECT id FROM merged) GROUP BY 1, 2, 3
+            UNION ALL
+            SELECT f.period, f.early, p.account_id, {used}
+            FROM (
+                SELECT DISTINCT ON (g.canonical_id, p.week) g.canonical_id AS account_id, p.week, p.count, p.active_days
+                FROM merged g JOIN {{schema}}.use_week p ON p.account_id = g.id
+                WHERE p.week IN (SELECT week FROM full_weeks) AND {HOLDS}
+                ORDER BY g.canonical_id, p.week, p.at DESC, p.account_id DESC
+            ) AS p JOIN full_weeks f USING (week) GROUP BY 1, 2, 3
+        ), users AS (
             SELECT m.period, m.early, p.account_id, p.at, p.lead_id, p.cycle, p.opportunity_id, {view.slice} AS slice,
                    coalesce(u.weeks, 0) AS weeks, u.active_days, coalesce(u.weeks, 0) >= :least AS adopted,
                    EXISTS (SELECT 1 FROM {{schema}}.customer_span x WHERE x.account_id = p.account_id
@@ -51,12 +56,7 @@ def _standing(view: View) -> str:
 
 
 def _bound(view: View) -> dict[str, Any]:
-    windows, zone = view.windows, view.question.zone
-    days = {day_of(moment, zone) for moment in (*windows["window_starts"], *windows["window_ends"])}
-    mondays = {day - timedelta(days=day.weekday()) for day in days}
-    full = sorted({monday - timedelta(weeks=number) for monday in mondays for number in range(1, WEEKS + 1)})
-    more = {"weeks": WEEKS, "least": LEAST_WEEKS, "full_weeks": full, "zone": zone.key}
-    return {**windows, **more}
+    return {**view.windows, "weeks": WEEKS, "least": LEAST_WEEKS, "zone": view.question.zone.key}
 
 
 async def adoption(view: View) -> Figures:
@@ -67,7 +67,7 @@ async def adoption(view: View) -> Figures:
         SELECT {view.window_shown}, {count.format("NOT early")} AS customers,
                {count.format("NOT early AND adopted")} AS adopted, {count.format("NOT early AND weeks > 0")} AS used,
                avg(active_days) FILTER (WHERE NOT early) AS active_days,
-               bool_or((period, false) IN (SELECT period, early FROM told)) AS told,
+               EXISTS (SELECT 1 FROM use u WHERE u.period = users.period AND NOT u.early) AS told,
                {count.format("early AND adopted")} AS keen, {count.format("early AND adopted AND stays")} AS keen_stay,
                {count.format("early AND NOT adopted")} AS idle,
                {count.format("early AND NOT adopted AND stays")} AS idle_stay

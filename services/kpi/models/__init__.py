@@ -219,7 +219,6 @@ joint_deal = Table(
     "joint_deal",
     Base.metadata,
     Column("event_id", Uuid, primary_key=True),  # by which it was won or renewed
-    instant("at"),
     *(an_id(f"{name}_id") for name in ("lead", "opportunity", "account")),
     Column("departments", ARRAY(Text), nullable=False),  # that had a part in it by then
     *(

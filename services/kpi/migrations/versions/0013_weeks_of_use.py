@@ -1,4 +1,4 @@
-"""How much a customer used the product in a week stands in a table of its own."""
+"""How much a customer used the product in a week stands in a table of its own; when a deal was joint nobody asks."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,6 +23,7 @@ FROM (
 
 
 def upgrade() -> None:
+    op.drop_column("joint_deal", "at")
     op.create_table(
         "use_week",
         sa.Column("key", sa.Text, nullable=False),
