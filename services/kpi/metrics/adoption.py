@@ -13,44 +13,49 @@ NOT_TOLD = "not_told"
 
 
 def _standing(view: View) -> str:
-    """Tables before a query: `users` are customers at both ends of each window, with the weeks they used of the last
-    full four (`use`), and whether they are customers at its end.
+    """Tables before a query: `users` are those who were customers at the start (`early`) or the end (`late`) of each
+    window, with how many of the last full four weeks before it they used (`use`), and whether they are at its end.
 
     Of two tellings of a week the later holds, also where two companies turned out to be one: those alone are sorted.
     """
-    days = "sum(p.active_days)::float8 / count(p.active_days)"
-    used = f"count(*) FILTER (WHERE p.count > 0) AS weeks, {days} AS active_days"
+    used, then = "count(*) FILTER (WHERE p.count > 0 AND {})", "date_trunc('week', {} AT TIME ZONE :zone)::date"
+    days = "sum(p.active_days) FILTER (WHERE NOT early)::float8 / count(p.active_days) FILTER (WHERE NOT early)"
+    summed = f"""
+        SELECT f.period, p.account_id, {used.format("early")} AS weeks_before, {used.format("NOT early")} AS weeks,
+               {days} AS active_days, NOT bool_and(early) AS told
+    """
     return f"""
-        WITH {WINDOWS}, moments AS (
-            SELECT period, false AS early, ends AS moment, ends FROM windows
-            UNION ALL SELECT period, true, starts, ends FROM windows
-        ), full_weeks AS (
-            SELECT period, early, date_trunc('week', moment AT TIME ZONE :zone)::date - 7 * number AS week
-            FROM moments, generate_series(1, :weeks) AS number
+        WITH {WINDOWS}, full_weeks AS (
+            SELECT period, early, monday - 7 * number AS week FROM (
+                SELECT period, true AS early, {then.format("starts")} AS monday FROM windows
+                UNION ALL SELECT period, false, {then.format("ends")} FROM windows
+            ) AS m, generate_series(1, :weeks) AS number
         ), merged AS MATERIALIZED (
             SELECT id, canonical_id FROM {{schema}}.alias WHERE kind = 'account'
             UNION SELECT canonical_id, canonical_id FROM {{schema}}.alias WHERE kind = 'account'
         ), use AS MATERIALIZED (
-            SELECT f.period, f.early, p.account_id, {used}
-            FROM {{schema}}.use_week p JOIN full_weeks f USING (week)
-            WHERE {HOLDS} AND p.account_id NOT IN (SELECT id FROM merged) GROUP BY 1, 2, 3
+            {summed} FROM {{schema}}.use_week p JOIN full_weeks f USING (week)
+            WHERE {HOLDS} AND p.account_id NOT IN (SELECT id FROM merged) GROUP BY 1, 2
             UNION ALL
-            SELECT f.period, f.early, p.account_id, {used}
-            FROM (
+            {summed} FROM (
                 SELECT DISTINCT ON (g.canonical_id, p.week) g.canonical_id AS account_id, p.week, p.count, p.active_days
                 FROM merged g JOIN {{schema}}.use_week p ON p.account_id = g.id
                 WHERE p.week IN (SELECT week FROM full_weeks) AND {HOLDS}
                 ORDER BY g.canonical_id, p.week, p.at DESC, p.account_id DESC
-            ) AS p JOIN full_weeks f USING (week) GROUP BY 1, 2, 3
+            ) AS p JOIN full_weeks f USING (week) GROUP BY 1, 2
         ), users AS (
-            SELECT m.period, m.early, p.account_id, p.at, p.lead_id, p.cycle, p.opportunity_id, {view.slice} AS slice,
-                   coalesce(u.weeks, 0) AS weeks, u.active_days, coalesce(u.weeks, 0) >= :least AS adopted,
-                   EXISTS (SELECT 1 FROM {{schema}}.customer_span x WHERE x.account_id = p.account_id
-                           AND {held("m.ends", "x")}) AS stays
-            FROM moments m
-            JOIN {{schema}}.customer_span p ON {held("m.moment")}
-            LEFT JOIN use u ON u.period = m.period AND u.early = m.early AND u.account_id = p.account_id
-            WHERE true {view.filters}
+            SELECT p.period, p.account_id, p.at, p.lead_id, p.cycle, p.opportunity_id, p.slice, p.early, p.late,
+                   coalesce(u.weeks_before, 0) >= :least AS keen, coalesce(u.weeks, 0) AS weeks,
+                   coalesce(u.weeks, 0) >= :least AS adopted, u.active_days,
+                   p.late OR EXISTS (SELECT 1 FROM {{schema}}.customer_span x WHERE x.account_id = p.account_id
+                                     AND {held("p.ends", "x")}) AS stays
+            FROM (
+                SELECT p.*, w.period, w.ends, {view.slice} AS slice, {held("w.starts")} AS early,
+                       {held("w.ends")} AS late
+                FROM windows w JOIN {{schema}}.customer_span p
+                  ON p.at < w.ends AND coalesce(p.until, 'infinity') >= w.starts
+                WHERE true {view.filters}
+            ) AS p LEFT JOIN use u USING (period, account_id) WHERE p.early OR p.late
         )
     """
 
@@ -64,13 +69,11 @@ async def adoption(view: View) -> Figures:
     count = "count(*) FILTER (WHERE {})"
     query = f"""
         {_standing(view)}
-        SELECT {view.window_shown}, {count.format("NOT early")} AS customers,
-               {count.format("NOT early AND adopted")} AS adopted, {count.format("NOT early AND weeks > 0")} AS used,
-               avg(active_days) FILTER (WHERE NOT early) AS active_days,
-               EXISTS (SELECT 1 FROM use u WHERE u.period = users.period AND NOT u.early) AS told,
-               {count.format("early AND adopted")} AS keen, {count.format("early AND adopted AND stays")} AS keen_stay,
-               {count.format("early AND NOT adopted")} AS idle,
-               {count.format("early AND NOT adopted AND stays")} AS idle_stay
+        SELECT {view.window_shown}, {count.format("late")} AS customers, {count.format("late AND adopted")} AS adopted,
+               {count.format("late AND weeks > 0")} AS used, avg(active_days) FILTER (WHERE late) AS active_days,
+               EXISTS (SELECT 1 FROM use u WHERE u.period = users.period AND u.told) AS told,
+               {count.format("early AND keen")} AS keen, {count.format("early AND keen AND stays")} AS keen_stay,
+               {count.format("early AND NOT keen")} AS idle, {count.format("early AND NOT keen AND stays")} AS idle_stay
         FROM users {view.window_cells()}
     """
     return {cell_of(row): _figure(row) for row in await view.rows(query, _bound(view))}
@@ -94,7 +97,7 @@ def _records(view: View) -> Source:
         SELECT at, account_id::text AS key, 'customer' AS kind, adopted AS numerator, true AS denominator, lead_id,
                cycle, opportunity_id, account_id, slice,
                jsonb_build_object('weeks_used', weeks, 'active_days', active_days) AS figures
-        FROM users WHERE period = {WHOLE} AND NOT early
+        FROM users WHERE period = {WHOLE} AND late
     """
     return Source(query, _bound(view))
 

@@ -46,19 +46,22 @@ def _bound(view: View) -> dict[str, Any]:
 def _steps(view: View) -> str:
     """Tables before a query: `steps` are the states by which deals came into a phase or were no longer open, of deals
     that came into any in the span; each with the rank and phase of the step before it. A deal on hand (offered) is in
-    no phase."""
+    no phase. OFFSET 0: each deal's own steps are looked up, else all there ever were would be read."""
     return f"""
         WITH {_ranks(view)}, touched AS (
             SELECT DISTINCT opportunity_id FROM {{schema}}.opportunity_state
             WHERE status = 'open' AND at >= :from AND at < :to AND at <= :as_of AND ({STEP})
-        ), steps AS (
+        ), ladder AS (SELECT array_agg(phase ORDER BY rank) AS phases FROM ranks), steps AS (
             SELECT s.*, lag(s.phase) OVER mine AS phase_before, lag(s.rank) OVER mine AS rank_before,
                    bool_and(s.status = 'won') OVER (
                        mine ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS stays_won
             FROM (
-                SELECT p.opportunity_id, p.at, p.status, p.phase, r.rank FROM {{schema}}.opportunity_state p
-                LEFT JOIN ranks r ON r.phase = p.phase AND p.status = 'open'
-                WHERE p.opportunity_id IN (SELECT opportunity_id FROM touched) AND p.at <= :as_of AND ({STEP})
+                SELECT p.opportunity_id, p.at, p.status, p.phase,
+                       CASE WHEN p.status = 'open' THEN array_position(l.phases, p.phase) END AS rank
+                FROM touched t CROSS JOIN ladder l CROSS JOIN LATERAL (
+                    SELECT opportunity_id, at, status, phase FROM {{schema}}.opportunity_state
+                    WHERE opportunity_id = t.opportunity_id AND at <= :as_of AND ({STEP}) OFFSET 0
+                ) AS p
             ) AS s WINDOW mine AS (PARTITION BY opportunity_id ORDER BY at)
         )
     """
