@@ -18,7 +18,7 @@ from shared.web.words import Words
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODES = ("flow", "cohort", "closed")
-BY = ("channel", "segment", "industry", "product", "price_band", "region", "campaign", "owner")
+BY = ("channel", "segment", "industry", "product", "price_band", "region", "campaign", "owner", "team")
 CHOICES = ("from", "to", "mode", "by", "as_of")
 MINE = ("period", "person", "as_of")
 VIEWS = (("pages.board", "/"), ("pages.mine", "/my-numbers"))

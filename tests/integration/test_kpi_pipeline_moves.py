@@ -7,8 +7,8 @@ import pytest
 
 from services.kpi.app import SERVICE
 from services.kpi.metrics.pipeline_moves import DOWN, UP
+from services.kpi.metrics.question import SLICES
 from shared.contracts import Event, field_sales
-from shared.contracts.base import DIMENSIONS
 from shared.ids import told_id
 from tests.support import kpi as told
 from tests.support.kpi import QUARTER
@@ -170,7 +170,7 @@ async def test_the_worked_example_adds_up_by_every_dimension(kpi: Rig) -> None:
     events, decisions = told.worked_example()
     await told.take(kpi, told.records(kpi, events))
     await told.decide(kpi, decisions)
-    for by in DIMENSIONS:
+    for by in SLICES:
         whole = await metric(kpi, "walk", **QUARTER, by=by, interval="month")
         parts = [steps(part) for part in whole["groups"]]
         for name, amount in steps(whole).items():

@@ -10,7 +10,7 @@ import pytest
 from services.kpi.app import SERVICE
 from services.kpi.metrics.catalogue import CATALOGUE
 from services.kpi.metrics.figures import COHORT
-from shared.contracts.base import DIMENSIONS
+from services.kpi.metrics.question import SLICES
 from tests.support import kpi as told
 from tests.support.kpi import QUARTER
 from tests.support.rig import MakeRig, Rig
@@ -90,7 +90,7 @@ async def test_of_a_company_of_which_nothing_is_told_every_figure_is_none_or_not
 async def test_parts_add_up_to_the_whole_by_every_dimension(kpi: Rig) -> None:
     for metric in CATALOGUE.values():
         whole = await ask(kpi, f"/v1/metrics/{metric.id}")
-        for dimension in DIMENSIONS:
+        for dimension in SLICES:
             parts = (await ask(kpi, f"/v1/metrics/{metric.id}", by=dimension))["groups"]
             for side in ("numerator", "denominator"):
                 if isinstance(whole[side], int):

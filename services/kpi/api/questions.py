@@ -14,13 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.kpi.commands.remembering import remember
 from services.kpi.domain.periods import Period, months_after
 from services.kpi.domain.stages import STAGES
-from services.kpi.metrics.question import Question, View
+from services.kpi.metrics.question import SLICES, Question, View
 from services.kpi.models import LIVE, SWAPPED
 from services.kpi.queries.decisions import decisions
 from services.kpi.queries.freshness import freshness
 from services.kpi.queries.means import for_questions
 from shared import clock
-from shared.contracts.base import DIMENSIONS
 from shared.errors import Invalid
 from shared.money import known_currency
 from shared.service import Runtime
@@ -52,7 +51,7 @@ def _utc(told: datetime) -> datetime:
 
 Day = Annotated[date, Field(ge=EARLIEST, le=LATEST)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_plus), AfterValidator(_utc)]
-Dimension = Literal["channel", "campaign", "segment", "industry", "product", "price_band", "region", "owner"]
+Dimension = Literal["channel", "campaign", "segment", "industry", "product", "price_band", "region", "owner", "team"]
 Value = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -85,6 +84,7 @@ class Asked(BaseModel):
     price_band: Value | None = None
     region: Value | None = None
     owner: Value | None = None
+    team: Value | None = Field(None, description="of the owner, at the end of the span; with slice=latest now")
 
     def question(
         self, runtime: Runtime, *, mode: str = "flow", window: int | None = None, basis: str = "booked"
@@ -92,7 +92,7 @@ class Asked(BaseModel):
         """Raises Invalid."""
         settings = runtime.settings
         zone, now = ZoneInfo(self.timezone or settings.timezone), clock.utc_now()
-        given = {name: value for name in (*DIMENSIONS, "cycles") if (value := getattr(self, name))}
+        given = {name: value for name in (*SLICES, "cycles") if (value := getattr(self, name))}
         return Question(
             whole=self._whole(clock.day_of(now, zone)),
             zone=zone,
@@ -171,4 +171,4 @@ async def viewing(runtime: Runtime, question: Question) -> AsyncIterator[View]:
         await for_questions(session)
         fresh = await freshness(session, STAGES, settings.freshness_seconds)
         held = await decisions(session, question.whole, question.decided_at)
-        yield View(session, question, held, schema, fresh)
+        yield await View(session, question, held, schema, fresh).with_teams()

@@ -14,20 +14,21 @@ from services.kpi.domain.periods import Period
 from services.kpi.metrics.entries import NONE, entries
 from services.kpi.metrics.exchange import money
 from services.kpi.metrics.figures import Figures, Metric, no_value, unpriced, zero
-from services.kpi.metrics.question import ALL, UNSET, WINDOWS, Cell, View, cell_of
+from services.kpi.metrics.question import ALL, TEAM, UNSET, WINDOWS, Cell, View, cell_of, team_of
 from services.kpi.metrics.rates import NO_BASE
 from services.kpi.metrics.records import Source, entries_of
 from services.kpi.metrics.recurring import NO_COURSE, accounts, courses
 from services.kpi.metrics.telling import told
 from services.kpi.metrics.worth import MONTH_DAYS, SETTING_MISSING
+from services.kpi.projections.facts import CAPACITY_CHANGED
 from services.kpi.schemas.figures import Figure
 
-CAPACITY, TOUCH = "field_sales.capacity_changed.v1", "marketing.touch_recorded.v1"
+TOUCH = "marketing.touch_recorded.v1"
 STARVING, FLOODING = 0.8, 1.2
 WEEK = 604_800
 NO_CAPACITY, NOT_SLICED = "no_capacity", "not_sliced"
-SLOTS_OF = {"owner": "rep", "region": "region"}
-"""The dimensions slots are told of."""
+SLOTS_OF = {"owner": "rep", "region": "region", TEAM: team_of("rep")}
+"""The dimensions slots are told of, of a row with `rep` and `region`."""
 SELLING = ("marketing", "inside_sales", "field_sales")
 
 
@@ -38,18 +39,25 @@ class Slots(NamedTuple):
     reps: int
 
 
+def of_reps(view: View) -> str | None:
+    """The filters, on a row with `rep` and `region`, as SQL conditions; None where one says nothing of reps."""
+    filters = view.question.filters
+    if filters.keys() - SLOTS_OF.keys():
+        return None
+    return " ".join(
+        f"AND {SLOTS_OF[name]} " + ("IS NULL" if value == UNSET else f"= :filter_{name}")
+        for name, value in filters.items()
+    )
+
+
 async def slots(view: View) -> Mapping[Cell, Slots]:
     """Each rep's slots a week as last told, for as long as that held. By another dimension only all of them; none
     where a filter says nothing of reps."""
-    asked = view.question
-    if asked.filters.keys() - SLOTS_OF.keys():
+    conditions, by = of_reps(view), view.question.by
+    if conditions is None:
         return {}
-    by = asked.by if asked.by in SLOTS_OF else None
+    by = by if by in SLOTS_OF else None
     view = view.with_question(by=by)
-    conditions = [
-        f"AND {SLOTS_OF[name]} " + ("IS NULL" if value == UNSET else f"= :filter_{name}")
-        for name, value in asked.filters.items()
-    ]
     query = f"""
         WITH {WINDOWS}, spells AS (
             SELECT f.data ->> 'rep_id' AS rep, f.data ->> 'region' AS region, f.occurred_at AS at,
@@ -63,10 +71,10 @@ async def slots(view: View) -> Mapping[Cell, Slots]:
         FROM (
             SELECT w.*, s.*, {f"coalesce({SLOTS_OF[by]}, '{UNSET}')" if by else "NULL::text"} AS slice
             FROM windows w JOIN spells s ON s.at < w.ends AND (s.until IS NULL OR s.until > w.starts)
-            WHERE w.starts < w.ends {" ".join(conditions)}
+            WHERE w.starts < w.ends {conditions}
         ) AS e {view.window_cells()}
     """
-    rows = await view.rows(query, {**view.windows, "capacity": CAPACITY})
+    rows = await view.rows(query, {**view.windows, "capacity": CAPACITY_CHANGED})
     return {cell_of(row): Slots(row.slots, row.reps) for row in rows if row.reps}
 
 

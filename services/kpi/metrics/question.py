@@ -1,5 +1,6 @@
 """What is asked, and the view of the rows it is asked of."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,11 +16,16 @@ from services.kpi.domain.freshness import Freshness
 from services.kpi.domain.periods import Period, cut, full
 from services.kpi.domain.stages import Chain
 from services.kpi.models import LIVE
+from services.kpi.projections.facts import CAPACITY_CHANGED
 from shared.clock import start_of_day
+from shared.contracts.base import DIMENSIONS
 
 UNSET = "(unset)"
 TICK = timedelta(microseconds=1)
 WHOLE = -1
+TEAM = "team"
+SLICES = (*DIMENSIONS, TEAM)
+"""What a figure can be grouped by: what events carry, and the team of the owner."""
 
 
 class Cell(NamedTuple):
@@ -66,6 +72,22 @@ class View:
     decisions: Decisions
     schema: str = LIVE
     fresh: Freshness = field(default_factory=Freshness)
+    teams: Mapping[str, str] = field(default_factory=dict)
+
+    async def with_teams(self) -> "View":
+        """The same with the team each rep was in at the end of the span (`slice=latest`: is in now), which field sales
+        tells of its reps, where teams are asked for."""
+        asked = self.question
+        if asked.by != TEAM and TEAM not in asked.filters:
+            return self
+        query = f"""
+            SELECT DISTINCT ON (f.data ->> 'rep_id') f.data ->> 'rep_id' AS rep, f.data ->> 'team' AS team
+            FROM {self.facts} AS f WHERE f.type = '{CAPACITY_CHANGED}' AND f.occurred_at < :moment
+            ORDER BY f.data ->> 'rep_id', f.occurred_at DESC, f.recorded_at DESC, f.sequence DESC
+        """
+        moment = min(self.end, asked.as_of) if asked.slice == "entry" else asked.as_of
+        rows = await self.rows(query, {"moment": moment})
+        return replace(self, teams={row.rep: row.team for row in rows if row.team})
 
     async def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Rows of `query`; `{schema}` in it stands for where the tables are, the cut and the filters are bound."""
@@ -75,6 +97,7 @@ class View:
             "until": self.question.as_of,
             "from": self.start,
             "to": self.end,
+            "teams": json.dumps(dict(self.teams)),
             **self._filter_values,
         }
         bound = {name: value for name, value in {**found, **(parameters or {})}.items() if f":{name}" in query}
@@ -131,6 +154,8 @@ class View:
         return f"coalesce({self._value(dimension)}, '{UNSET}')"
 
     def _value(self, dimension: str) -> str:
+        if dimension == TEAM:
+            return team_of(self._value("owner"))
         return f"p.{dimension}" if self.question.slice == "entry" else f"(p.latest ->> '{dimension}')"
 
     @property
@@ -188,6 +213,11 @@ class View:
         """GROUP BY the cells of rows that stand in windows."""
         parts = [["period"], ["period", "slice"]] if self.question.by else [["period"]]
         return "GROUP BY GROUPING SETS (" + ", ".join(f"({', '.join([*leading, *part])})" for part in parts) + ")"
+
+
+def team_of(owner: str) -> str:
+    """The team of an owner, null where none is told; as SQL."""
+    return f"(CAST(:teams AS jsonb) ->> {owner})"
 
 
 def held(moment: str, row: str = "p") -> str:

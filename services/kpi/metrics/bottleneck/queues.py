@@ -14,9 +14,11 @@ from services.kpi.domain.periods import MONTH_DAYS
 from services.kpi.metrics.bottleneck.references import smallest
 from services.kpi.metrics.chain import ACCEPT, SQL, WON
 from services.kpi.metrics.coming import capacity
+from services.kpi.metrics.effort import of_reps
 from services.kpi.metrics.entries import HOLDS
 from services.kpi.metrics.question import View
 from services.kpi.projections import opportunities
+from services.kpi.projections.facts import CAPACITY_CHANGED
 from services.kpi.projections.places import HANDED, OPEN, WAITING, WORKING
 
 ONBOARDING = "onboarding"
@@ -174,23 +176,20 @@ def _onboarding(view: View, weeks: Sequence[Week]) -> Load | None:
 
 
 async def _slots(view: View, bound: Mapping[str, Any]) -> int | None:
-    """Slots of all reps over the weeks, as in force at the end of each. They belong to reps and regions: of a segment
-    or a channel there are none."""
-    if not view.question.filters.keys() <= {"owner", "region"}:
+    """Slots of all reps over the weeks, as in force at the end of each. They belong to reps, regions and teams: of a
+    segment or a channel there are none."""
+    asked = of_reps(view)
+    if asked is None:
         return None
-    asked = "".join(
-        f" AND f.data ->> '{key}' = :filter_{name}"
-        for name, key in (("owner", "rep_id"), ("region", "region"))
-        if name in view.question.filters
-    )
     query = f"""
         WITH {_WEEKS}
         SELECT sum(c.slots)::int AS slots FROM weeks w CROSS JOIN LATERAL (
-            SELECT DISTINCT ON (f.data ->> 'rep_id') (f.data ->> 'slots_per_week')::int AS slots
+            SELECT DISTINCT ON (f.data ->> 'rep_id') f.data ->> 'rep_id' AS rep, f.data ->> 'region' AS region,
+                   (f.data ->> 'slots_per_week')::int AS slots
             FROM {view.facts} AS f
-            WHERE f.type = 'field_sales.capacity_changed.v1' AND f.occurred_at < w.ends {asked}
+            WHERE f.type = '{CAPACITY_CHANGED}' AND f.occurred_at < w.ends
             ORDER BY f.data ->> 'rep_id', f.occurred_at DESC, f.recorded_at DESC, f.sequence DESC
-        ) AS c
+        ) AS c WHERE true {asked}
     """
     found: int | None = (await view.rows(query, bound))[0].slots
     return found
