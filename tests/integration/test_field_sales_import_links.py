@@ -108,3 +108,7 @@ async def test_reps_from_a_file(rig: Rig, seller: Seller) -> None:
     (event,) = await rig.told()
     assert (event.data["rep_id"], event.data["slots_per_week"]) == ("r-1", 5)
     assert await load(rig, seller, page, "reps") == {"read": 2, "unchanged": 2}
+    moved = "name,team\n佐藤 花子,西日本\n鈴木 一郎,東日本\n"
+    assert await load(rig, seller, moved, "reps") == {"read": 2, "updated": 2, "events": 1}
+    event = (await rig.told())[-1]
+    assert (event.data["team"], event.data["slots_per_week"]) == ("西日本", 5), "without slots nothing is told"

@@ -63,6 +63,19 @@ async def test_capacity_is_told_when_it_changes(rig: Rig, seller: Seller) -> Non
     assert problem["type"] == "/problems/before_previous_step"
 
 
+async def test_a_team_or_region_that_changes_is_told_with_the_slots(rig: Rig, seller: Seller) -> None:
+    await seller.call("PUT", "/reps/sato", REP, 201)
+    await seller.call("PUT", "/reps/sato/capacity", {"slots_per_week": 5})
+    await seller.call("PUT", "/reps/sato", {**REP, "name": "佐藤 華子", "manager": "ito"})
+    assert len(await rig.told()) == 1, "neither is told of anybody"
+    await seller.call("PUT", "/reps/sato", {**REP, "team": "西日本"})
+    await seller.call("PUT", "/reps/sato", {**REP, "team": "西日本", "region": None})
+    await seller.call("PUT", "/reps/sato", {**REP, "team": "西日本", "region": None})
+    slots = {"rep_id": "sato", "slots_per_week": 5}
+    told = [event.data for event in await rig.told()]
+    assert told[1:] == [{**slots, "team": "西日本", "region": "kanto"}, {**slots, "team": "西日本"}]
+
+
 async def test_the_capacity_of_a_rep_nobody_named_yet_makes_them_known(rig: Rig, seller: Seller) -> None:
     found = await seller.call("PUT", "/reps/new-one/capacity", {"slots_per_week": 2})
     assert (found["id"], found["name"], found["slots_per_week"]) == ("new-one", "new-one", 2)

@@ -49,6 +49,9 @@ async def test_the_team_is_the_one_its_owner_was_in_at_the_end_of_the_span(kpi: 
     now = {"as_of": (AT + timedelta(days=60)).isoformat()}
     assert await by_team(kpi, **now) == {"east": 3, "west": 1, UNSET: 3}, "April was counted with the teams of April"
     assert await by_team(kpi, **now, slice="latest") == {"west": 4, UNSET: 3}
+    before = {"from": "2026-02-01", "to": "2026-03-01", **now}
+    await tell(kpi, (-50, opened("D7", owner="sato")))
+    assert await by_team(kpi, **before) == {"east": 1, UNSET: 0}, "nothing was told of the rep yet: the first that was"
     assert await by_team(kpi, known_at=(AT + timedelta(days=2.5)).isoformat()) == {"east": 3, UNSET: 0}
     assert (await metric(kpi, "opportunity", team="east"))["value"] == 3
     assert (await metric(kpi, "opportunity", team=UNSET))["value"] == 3

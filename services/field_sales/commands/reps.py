@@ -39,15 +39,23 @@ def credit(given: Mapping[str, Any], reps: Mapping[str, RepRow], current: str | 
 
 
 async def put_rep(tx: Transaction, rep_id: str, given: Mapping[str, Any], *, now: datetime) -> tuple[RepRow, bool]:
-    """The rep as `given` says, and whether they are new."""
+    """The rep as `given` says, and whether they are new. Whoever counts by team or region is told where that moved."""
     created = await tx.session.get(RepRow, rep_id) is None
     row = RepRow(id=rep_id) if created else await tx.lock(RepRow, rep_id)
     tx.add(row)
+    before = belongs(row)
     for name, value in given.items():
         if name != "archived":
             setattr(row, name, value)
     row.archived_at = (row.archived_at or now) if given["archived"] else None
+    if row.slots_per_week is not None and belongs(row) != before:
+        tell_capacity(tx, row, row.slots_per_week, now)
     return row, created
+
+
+def belongs(row: RepRow) -> tuple[str | None, str | None]:
+    """Where to, as far as others are told it with the slots."""
+    return row.team, row.region
 
 
 async def set_capacity(tx: Transaction, rep_id: str, slots: int, *, at: datetime, now: datetime) -> RepRow:

@@ -75,15 +75,16 @@ class View:
     teams: Mapping[str, str] = field(default_factory=dict)
 
     async def with_teams(self) -> "View":
-        """The same with the team each rep was in at the end of the span (`slice=latest`: is in now), which field sales
-        tells of its reps, where teams are asked for."""
+        """The same with the team each rep was in at the end of the span (`slice=latest`: is in now), where teams are
+        asked for. Field sales tells them; before it first did, the first it told holds."""
         asked = self.question
         if asked.by != TEAM and TEAM not in asked.filters:
             return self
         query = f"""
             SELECT DISTINCT ON (f.data ->> 'rep_id') f.data ->> 'rep_id' AS rep, f.data ->> 'team' AS team
-            FROM {self.facts} AS f WHERE f.type = '{CAPACITY_CHANGED}' AND f.occurred_at < :moment
-            ORDER BY f.data ->> 'rep_id', f.occurred_at DESC, f.recorded_at DESC, f.sequence DESC
+            FROM {self.facts} AS f WHERE f.type = '{CAPACITY_CHANGED}'
+            ORDER BY f.data ->> 'rep_id', f.occurred_at >= :moment, abs(extract(epoch FROM f.occurred_at - :moment)),
+                     f.recorded_at DESC, f.sequence DESC
         """
         moment = min(self.end, asked.as_of) if asked.slice == "entry" else asked.as_of
         rows = await self.rows(query, {"moment": moment})
