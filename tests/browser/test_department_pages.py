@@ -199,8 +199,10 @@ def test_field_sales_accepts_an_sql_and_wins_it(browser: Browser, field_sales: S
 def test_customer_success_completes_tasks_and_changes_contracts(browser: Browser, customer_success: Site) -> None:
     with plain(browser, customer_success, "customer_success") as page:
         page.get_by_role("link", name=LONG_NAME).first.click()
-        before = page.get_by_label("Task required").locator("option").count()
-        page.get_by_label("Task required").select_option(index=1)
+        task = page.get_by_label("Task required")
+        task.wait_for()  # counting does not wait for the page
+        before = task.locator("option").count()
+        task.select_option(index=1)
         page.get_by_role("button", name="Complete a task").click()
         page.get_by_role("link", name=LONG_NAME).first.click()
         customer = page.url
