@@ -87,8 +87,10 @@ def measure(environment: Mapping[str, str], console: Console, cycles: int = CYCL
 
 def _until_all_is_told(environment: Mapping[str, str], address: str) -> None:
     """What rules add up they tell later than what it comes of."""
-    told, before = 0, -1
+    told, before, deadline = 0, -1, time.monotonic() + SETTLE_SECONDS
     while told != before:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"after {SETTLE_SECONDS} s kpi still hears more: {told} facts")
         time.sleep(RULES_REST_SECONDS)
         until_read(environment)
         told, before = asyncio.run(_facts(address)), told
@@ -196,8 +198,8 @@ async def _multiply(address: str, cycles: int) -> None:
 
 
 async def _settle(connection: "asyncpg.Connection[Any]") -> None:
-    """As tables are that grew over years: known to be visible to everybody. VACUUM could not tell of what was copied
-    while somebody looked, so it does again when they have ended."""
+    """As tables are that grew over years: on the disk, and known to be visible to everybody. VACUUM could not tell of
+    what was copied while somebody looked, so it does again when they have ended."""
     copied = await connection.fetchval("SELECT now()")
     async with asyncio.timeout(SETTLE_SECONDS):
         while True:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from services.field_sales.commands.reps import belongs, tell_capacity
+from services.field_sales.commands.reps import as_told, tell_capacity
 from services.field_sales.models import RepRow
 from shared.database import Transaction
 from shared.imports.importer import ImportContext, Importer, Outcome, Taken
@@ -45,7 +45,7 @@ def _take(tx: Transaction, row: Row, rep: RepRow | None, context: ImportContext)
     }
     fields = {name: value for name, value in told.items() if value is not None}
     slots = row.get("slots_per_week", int)
-    before = rep and belongs(rep)
+    before = as_told(rep) if rep else None
     if rep is None:
         rep = RepRow(id=fields["name"], **fields)
         tx.add(rep)
@@ -55,9 +55,7 @@ def _take(tx: Transaction, row: Row, rep: RepRow | None, context: ImportContext)
         for name, value in changed.items():
             setattr(rep, name, value)
         outcome = Taken.UPDATED if changed or slots not in (None, rep.slots_per_week) else Taken.UNCHANGED
-    slots = rep.slots_per_week if slots is None else slots
-    if slots is not None and (slots != rep.slots_per_week or belongs(rep) != before):
-        tell_capacity(tx, rep, slots, context.now)
+    tell_capacity(tx, rep, rep.slots_per_week if slots is None else slots, before, context.now)
     return outcome
 
 

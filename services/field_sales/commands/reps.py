@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -39,23 +39,17 @@ def credit(given: Mapping[str, Any], reps: Mapping[str, RepRow], current: str | 
 
 
 async def put_rep(tx: Transaction, rep_id: str, given: Mapping[str, Any], *, now: datetime) -> tuple[RepRow, bool]:
-    """The rep as `given` says, and whether they are new. Whoever counts by team or region is told where that moved."""
+    """The rep as `given` says, and whether they are new."""
     created = await tx.session.get(RepRow, rep_id) is None
     row = RepRow(id=rep_id) if created else await tx.lock(RepRow, rep_id)
     tx.add(row)
-    before = belongs(row)
+    before = as_told(row)
     for name, value in given.items():
         if name != "archived":
             setattr(row, name, value)
     row.archived_at = (row.archived_at or now) if given["archived"] else None
-    if row.slots_per_week is not None and belongs(row) != before:
-        tell_capacity(tx, row, row.slots_per_week, now)
+    tell_capacity(tx, row, row.slots_per_week, before, now)
     return row, created
-
-
-def belongs(row: RepRow) -> tuple[str | None, str | None]:
-    """Where to, as far as others are told it with the slots."""
-    return row.team, row.region
 
 
 async def set_capacity(tx: Transaction, rep_id: str, slots: int, *, at: datetime, now: datetime) -> RepRow:
@@ -65,12 +59,27 @@ async def set_capacity(tx: Transaction, rep_id: str, slots: int, *, at: datetime
         await tx.session.flush()
     row = await tx.lock(RepRow, rep_id)
     at = in_order(at, now, row.capacity_at)
-    if row.slots_per_week != slots:
-        tell_capacity(tx, row, slots, at)
+    tell_capacity(tx, row, slots, as_told(row), at)
     return row
 
 
-def tell_capacity(tx: Transaction, row: RepRow, slots: int, at: datetime) -> None:
+class Told(NamedTuple):
+    """What others are told of a rep."""
+
+    slots: int | None
+    team: str | None
+    region: str | None
+
+
+def as_told(row: RepRow) -> Told:
+    return Told(row.slots_per_week, row.team, row.region)
+
+
+def tell_capacity(tx: Transaction, row: RepRow, slots: int | None, before: Told | None, at: datetime) -> None:
+    """So many slots, in the team and region the rep is in by now, unless all of it was `as_told` before. Whose slots
+    nobody has said is not told."""
+    if slots is None or Told(slots, row.team, row.region) == before:
+        return
     row.slots_per_week, row.capacity_at = slots, at
     event = CapacityChanged(rep_id=row.id, slots_per_week=slots, team=row.team, region=row.region)
     tx.announce(event, journey=row.id, at=at)
